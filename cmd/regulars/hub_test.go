@@ -232,13 +232,6 @@ func TestDemo(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestDemoCheck(t *testing.T) {
-	stdout, stderr := awaiting("nothing"), awaiting("nothing")
-	code := program(t.Context(), connectors(t), stdout, stderr, "demo", "--check")
-	require.Equal(t, exitOK, code, "%s\n%s", stdout, stderr)
-	require.Contains(t, stdout.String(), "expected values are as they should be")
-}
-
 // The ways a demo may differ from what is expected.
 func TestDifferences(t *testing.T) {
 	require.True(t, sameValue([]byte("0.1"), []byte("0.10000000000000001")))
