@@ -290,6 +290,18 @@ func freeze(t *testing.T, pid string) {
 	number, err := strconv.Atoi(pid)
 	require.NoError(t, err)
 	require.NoError(t, syscall.Kill(number, syscall.SIGSTOP))
+	// The signal returns before every thread has stopped, and one that has not may still answer.
+	require.Eventually(t, func() bool {
+		threads, err := filepath.Glob(filepath.Join("/proc", pid, "task", "*", "stat"))
+		require.NoError(t, err)
+		for _, thread := range threads {
+			stat, err := os.ReadFile(thread)
+			if err != nil || !strings.Contains(string(stat), ") T ") {
+				return false
+			}
+		}
+		return len(threads) > 0
+	}, 5*time.Second, time.Millisecond)
 }
 
 func TestCloseInACall(t *testing.T) {
