@@ -38,7 +38,11 @@ test: ## Run the tests
 
 .PHONY: race
 race: ## Run the tests with the race detector; needs a C compiler
-	CGO_ENABLED=1 go test -race -timeout 20m ./...
+	CGO_ENABLED=1 REGULARS_PROPERTY_CASES=30 go test -race -timeout 20m ./...
+
+.PHONY: soak
+soak: ## Run every property over 100,000 random cases, which takes hours; CI runs 1,000
+	REGULARS_PROPERTY_CASES=100000 go test -count=1 -timeout 24h ./hub/identity ./hub/kpi ./hub/settle ./hub/store/... ./sandbox/world
 
 .PHONY: bench
 bench: ## Run the benchmarks

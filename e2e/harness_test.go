@@ -20,6 +20,7 @@ import (
 	"github.com/regulars/regulars/hub/api"
 	"github.com/regulars/regulars/hub/config"
 	"github.com/regulars/regulars/hub/run"
+	"github.com/regulars/regulars/hub/store"
 )
 
 // bin holds the programs under test, built once.
@@ -88,6 +89,12 @@ func (s site) read(t *testing.T, name string) string {
 // openHub opens a hub on the site and runs it until the test ends or stop is called.
 func (s site) openHub(t *testing.T) (h *hub.Hub, stop func()) {
 	t.Helper()
+	return s.openHubAt(t, nil)
+}
+
+// openHubAt is openHub with a clock and what is due by it; nil is the real one and no schedules.
+func (s site) openHubAt(t *testing.T, clock store.Clock) (h *hub.Hub, stop func()) {
+	t.Helper()
 	cfg, problems := config.Load(s.path("hub.yaml"), config.Options{LookupEnv: os.LookupEnv})
 	require.NotNil(t, cfg, "%v", problems)
 	require.Empty(t, problems)
@@ -95,7 +102,7 @@ func (s site) openHub(t *testing.T) (h *hub.Hub, stop func()) {
 	if testing.Verbose() {
 		level = slog.LevelDebug
 	}
-	h, err := hub.Open(t.Context(), hub.Options{Config: cfg, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level}))})
+	h, err := hub.Open(t.Context(), hub.Options{Config: cfg, Clock: clock, Schedules: clock != nil, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level}))})
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)

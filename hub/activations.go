@@ -177,6 +177,11 @@ func (r readiness) Ready(ctx context.Context, ws workspace.Workspace, _ activati
 		}
 		switch s.Entity {
 		case entity.KindContact, entity.KindCompany, entity.KindOrder, entity.KindRefund, entity.KindConsent:
+		case entity.KindDeal:
+			// What they bought, where won deals are the orders.
+			if !slices.Contains(st.orderStreams(), s.ID) {
+				continue
+			}
 		default:
 			continue
 		}
@@ -195,7 +200,7 @@ func (r readiness) Ready(ctx context.Context, ws workspace.Workspace, _ activati
 		return fmt.Sprintf("%d records wait to be settled", standing.Dirty), nil
 	case standing.FiguresDirty || standing.RefreshQueued:
 		return "segments are being evaluated", nil
-	case standing.RefreshedOn == nil || *standing.RefreshedOn != h.asOf(st):
+	case standing.Refreshed.On == nil || *standing.Refreshed.On != h.asOf(st):
 		return "segments have not been evaluated for today yet", nil
 	}
 	return "", nil
@@ -210,11 +215,10 @@ func (f fieldSource) Values(ctx context.Context, ws workspace.Workspace, fields 
 	if !ok {
 		return nil, nil
 	}
-	ledger, err := f.hub.ledger(ctx, st)
+	facts, err := f.hub.frozenFacts(ctx, st, customers)
 	if err != nil {
 		return nil, err
 	}
-	facts := ledger.Facts(f.hub.asOf(st), st.cfg.Window)
 	values := make(map[customer.ID]map[string]string, len(customers))
 	for _, id := range customers {
 		fact := facts.Of(id)
@@ -231,8 +235,30 @@ func (f fieldSource) Values(ctx context.Context, ws workspace.Workspace, fields 
 	return values, nil
 }
 
+// frozenFacts are the facts of some customers as segments see them: ranks and scores as frozen for the day, so that what
+// is pushed does not change with every order of somebody else.
+func (h *Hub) frozenFacts(ctx context.Context, st *state, ids []customer.ID) (facts *kpi.Facts, err error) {
+	day := h.asOf(st)
+	err = h.store.InView(ctx, func(tx store.Tx) error {
+		ledger, _, _, err := h.bringUp(ctx, tx, st)
+		if err != nil {
+			return err
+		}
+		scores, err := h.frozenScores(ctx, tx, &refresh{st: st, day: day})
+		if err != nil {
+			return err
+		}
+		facts = ledger.FactsOf(day, st.cfg.Window, ids, scores)
+		return nil
+	})
+	return facts, err
+}
+
 // factText gives one field of a customer's orders as a text: days as YYYY-MM-DD, money as a plain decimal.
 func factText(f *kpi.Fact, field, currency string) (string, bool) {
+	if f.Group == kpi.NoGroup && slices.Contains([]string{"r", "f", "m", "rfm"}, field) {
+		return "", false // ranked when everybody is looked at next
+	}
 	if field == "orders" {
 		return fmt.Sprint(f.Orders), true
 	}

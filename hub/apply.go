@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,10 +31,12 @@ type state struct {
 	connections map[store.ConnectionID]*connection
 	byName      map[string]*connection
 	set         *segment.Set
+	language    *segment.Language
 	rules       settle.Rules
 	ledger      *ledgerCache
-	// identityHash names the rules of identity: segments begin anew when they change.
-	identityHash string
+	// identityHash names the rules of identity: segments begin anew when they change. figuresHash names all that figures
+	// and segments are made by: when it changes everybody is looked at.
+	identityHash, figuresHash string
 }
 
 // connection is one connection ready to be called.
@@ -65,12 +68,13 @@ func (h *Hub) apply(ctx context.Context, cfg config.Workspace) (*state, config.P
 	var problems config.Problems
 	prepared, found := h.prepare(ctx, cfg)
 	problems = append(problems, found...)
-	set, found := segments(cfg)
+	language, set, found := segments(cfg)
 	problems = append(problems, found...)
-	st.set = set
-	globs, found := neverMatch(cfg)
+	st.language, st.set = language, set
+	globs, found := identityPatterns(cfg)
 	problems = append(problems, found...)
 	problems = append(problems, ordersProblems(cfg, prepared)...)
+	problems = append(problems, ratesProblems(cfg, prepared)...)
 
 	err := h.store.InTx(ctx, func(tx store.Tx) error {
 		clear(st.connections)
@@ -161,8 +165,9 @@ func (h *Hub) prepare(ctx context.Context, cfg config.Workspace) ([]*connection,
 		}
 		for kind, mapping := range c.Fields {
 			for field := range mapping {
-				if known := settle.MappableFields(kind); !slices.Contains(known, field) {
-					fail(cfg.Problem(fmt.Sprintf("connections.%s.fields.%s.%s", c.Name, kind, field), "this field cannot be filled from another; fields that can are: "+strings.Join(known, ", "), ""))
+				_, own := cfg.CustomerFields[field]
+				if known := settle.MappableFields(kind); !slices.Contains(known, field) && (!own || known == nil) {
+					fail(cfg.Problem(fmt.Sprintf("connections.%s.fields.%s.%s", c.Name, kind, field), "this field cannot be filled from another; fields that can are: "+strings.Join(known, ", ")+", and those of customer_fields", ""))
 				}
 			}
 		}
@@ -228,6 +233,12 @@ func (h *Hub) applyConnection(ctx context.Context, tx store.Tx, st *state, c *co
 		row.PauseReason = reason
 	}
 	c.row = row
+	if c.problem != nil && len(c.streams) == 0 {
+		// What it brought goes on counting while it cannot be asked what it offers.
+		if c.streams, err = h.knownStreams(ctx, tx, row); err != nil {
+			return err
+		}
+	}
 	names := make([]string, 0, len(c.streams))
 	for i, s := range c.streams {
 		if c.streams[i], err = h.store.EnsureStream(ctx, tx, st.ws.ID, row.ID, s.Name, s.Entity, s.PersonKey); err != nil {
@@ -245,6 +256,21 @@ func (h *Hub) applyConnection(ctx context.Context, tx store.Tx, st *state, c *co
 		return h.store.DropSchedule(ctx, tx, st.ws.ID, scheduleSync, row.Name)
 	}
 	return h.store.PutSchedule(ctx, tx, sqlite.ScheduleEntry{Workspace: st.ws.ID, Kind: scheduleSync, Subject: row.Name, Every: c.cfg.Every, NextAt: h.clock.Now()})
+}
+
+// knownStreams are those that a connection was last read for.
+func (h *Hub) knownStreams(ctx context.Context, tx store.Tx, row workspace.Connection) ([]workspace.Stream, error) {
+	all, err := h.store.Streams(ctx, tx, row.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	var known []workspace.Stream
+	for _, s := range all {
+		if s.Connection == row.ID && !s.Virtual {
+			known = append(known, s)
+		}
+	}
+	return known, nil
 }
 
 // pausedByConfig begins the reason of a pause that the configuration asks for.
@@ -266,11 +292,20 @@ func isConfigPause(reason string) bool {
 }
 
 // segments compiles the workspace's segments with the built-in ones. One with a wrong rule is left out.
-func segments(cfg config.Workspace) (*segment.Set, config.Problems) {
+func segments(cfg config.Workspace) (*segment.Language, *segment.Set, config.Problems) {
 	var problems config.Problems
-	language, err := segment.NewLanguage()
+	var own []segment.Field
+	for _, name := range slices.Sorted(maps.Keys(cfg.CustomerFields)) {
+		field := segment.Field{Name: name, Type: segment.Type(cfg.CustomerFields[name])}
+		if _, err := segment.NewLanguage(field); err != nil {
+			problems = append(problems, cfg.Problem("customer_fields."+name, err.Error(), ""))
+			continue
+		}
+		own = append(own, field)
+	}
+	language, err := segment.NewLanguage(own...)
 	if err != nil {
-		return nil, config.Problems{cfg.Problem("segments", err.Error(), "")}
+		return nil, nil, config.Problems{cfg.Problem("customer_fields", err.Error(), "")}
 	}
 	definitions := segment.Builtins()
 	for _, s := range cfg.Segments {
@@ -290,30 +325,41 @@ func segments(cfg config.Workspace) (*segment.Set, config.Problems) {
 	if err != nil {
 		problems = append(problems, cfg.Problem("segments", err.Error(), ""))
 	}
-	return set, problems
+	return language, set, problems
 }
 
-func neverMatch(cfg config.Workspace) ([]identity.Glob, config.Problems) {
-	var globs []identity.Glob
+// identityGlobs are the patterns of a workspace's identity.
+type identityGlobs struct{ never, anonymous []identity.Glob }
+
+// identityPatterns reads them; one that is wrong is a problem with its place.
+func identityPatterns(cfg config.Workspace) (identityGlobs, config.Problems) {
+	var globs identityGlobs
 	var problems config.Problems
-	for i, pattern := range cfg.Identity.NeverMatch {
-		glob, err := identity.ParseGlob(pattern)
-		if err != nil {
-			problems = append(problems, cfg.Problem(fmt.Sprintf("identity.never_match.%d", i), err.Error(), ""))
-			continue
+	for _, list := range []struct {
+		key      string
+		patterns []string
+		into     *[]identity.Glob
+	}{{"never_match", cfg.Identity.NeverMatch, &globs.never}, {"anonymous", cfg.Identity.Anonymous, &globs.anonymous}} {
+		for i, pattern := range list.patterns {
+			glob, err := identity.ParseGlob(pattern)
+			if err != nil {
+				problems = append(problems, cfg.Problem(fmt.Sprintf("identity.%s.%d", list.key, i), err.Error(), ""))
+				continue
+			}
+			*list.into = append(*list.into, glob)
 		}
-		globs = append(globs, glob)
 	}
 	return globs, problems
 }
 
 // rulesOf turns the configuration into what settle works by.
-func rulesOf(st *state, never []identity.Glob) settle.Rules {
+func rulesOf(st *state, globs identityGlobs) settle.Rules {
 	cfg := st.cfg
 	rules := identity.DefaultRules()
 	rules.MatchEmail = slices.Contains(cfg.Identity.Match, identity.EmailKind)
 	rules.MatchPhone = slices.Contains(cfg.Identity.Match, identity.PhoneKind)
-	rules.NeverMatch = never
+	rules.NeverMatch, rules.Anonymous = globs.never, globs.anonymous
+	rules.BranchesApart = cfg.Identity.Branches == config.BranchesApart
 	rules.PhoneRegion = cfg.Identity.PhoneRegion
 	rules.StrongKinds = append(rules.StrongKinds, cfg.Identity.StrongKinds...)
 	strong := map[config.StreamRef]bool{}
@@ -333,7 +379,7 @@ func rulesOf(st *state, never []identity.Glob) settle.Rules {
 	}
 	return settle.Rules{
 		Mapping:  st.mapping,
-		Identity: rules, ByCompany: cfg.Orders.Customer == config.ByCompany,
+		Identity: rules, ByCompany: cfg.Orders.Customer == config.ByCompany, Deals: st.dealRule(), RateStream: st.usesRates,
 		StrongStream: func(conn store.ConnectionID, stream string) bool { return keys[streamKey{conn, stream}] },
 	}
 }
@@ -366,13 +412,13 @@ func (st *state) mapping(conn store.ConnectionID, kind entity.Kind) map[string]s
 func (h *Hub) applyRules(ctx context.Context, tx store.Tx, st *state) error {
 	h.logAssumedConsent(st)
 	fingerprint, err := json.Marshal([]any{
-		st.ws.Zone.String(), st.ws.Currency, st.cfg.Identity, st.cfg.Orders.Customer, st.fieldMappings(), settleVersion,
+		st.ws.Zone.String(), st.ws.Currency, st.cfg.Identity, st.cfg.Orders.Customer, st.rules.Deals, st.cfg.Rates, st.fieldMappings(), settleVersion,
 	})
 	if err != nil {
 		return err
 	}
 	// A changed segment must not be acted on with the members of the old one (R5).
-	made, err := json.Marshal([]any{st.cfg.Orders, st.cfg.Window, st.cfg.BusinessDate, st.cfg.Consent, st.cfg.Segments})
+	made, err := json.Marshal([]any{st.cfg.Orders, st.cfg.Window, st.cfg.BusinessDate, st.cfg.Consent, st.cfg.Segments, st.cfg.CustomerFields, st.cfg.RFM, st.cfg.Lifespan, st.ledgerHash()})
 	if err != nil {
 		return err
 	}
@@ -388,14 +434,35 @@ func (h *Hub) applyRules(ctx context.Context, tx store.Tx, st *state) error {
 	}
 	sum := sha256.Sum256(fingerprint)
 	st.identityHash = hex.EncodeToString(sum[:8])
+	st.figuresHash = hex.EncodeToString(madeSum[:8]) + "." + st.identityHash
 	changed, err := h.store.SetRulesHash(ctx, tx, st.ws.ID, st.identityHash)
 	if err != nil || !changed {
+		return err
+	}
+	if err := h.logRulesChange(ctx, tx, st); err != nil {
 		return err
 	}
 	if err := h.store.MarkFiguresDirty(ctx, tx, st.ws.ID); err != nil {
 		return err
 	}
 	return h.store.MarkAllDirty(ctx, tx, st.ws.ID)
+}
+
+// logRulesChange writes down what changed rules do to the customers there are, before they apply.
+func (h *Hub) logRulesChange(ctx context.Context, tx store.Tx, st *state) error {
+	has, err := h.store.HasCustomers(ctx, tx, st.ws.ID)
+	if err != nil || !has {
+		return err
+	}
+	p, err := h.settler(st).Preview(ctx, tx, h.store, 0)
+	if err != nil {
+		return fmt.Errorf("previewing the changed rules: %w", err)
+	}
+	if p.Merges > 0 || p.Splits > 0 {
+		h.log.Warn("the changed rules of identity merge and split customers; put the old ones back to undo it", "workspace", st.ws.Name,
+			"customers_before", p.Before, "customers_after", p.After, "merges", p.Merges, "merged_customers", p.Merged, "splits", p.Splits, "customers_from_splits", p.Parted)
+	}
+	return nil
 }
 
 // logAssumedConsent writes down that a workspace has decided to write to people without a permission (R4).
@@ -412,7 +479,7 @@ func (h *Hub) logAssumedConsent(st *state) {
 }
 
 // settleVersion grows when settle derives something new from the same records.
-const settleVersion = 1
+const settleVersion = 3
 
 // ordersProblems says what is wrong with where the orders come from.
 func ordersProblems(cfg config.Workspace, prepared []*connection) config.Problems {
@@ -428,36 +495,71 @@ func ordersProblems(cfg config.Workspace, prepared []*connection) config.Problem
 		switch {
 		case i < 0:
 			return config.Problems{cfg.Problem("orders.from", fmt.Sprintf("connection %s has no stream %q here", from.Connection, from.Stream), "")}
-		case c.streams[i].Entity == entity.KindDeal:
-			return config.Problems{cfg.Problem("orders.from", "orders cannot be made from deals yet; this version takes them from a stream of orders. There are no orders until this is changed", "")}
-		case c.streams[i].Entity != entity.KindOrder:
-			return config.Problems{cfg.Problem("orders.from", fmt.Sprintf("stream %s holds no orders", from), "")}
+		case c.streams[i].Entity != entity.KindOrder && c.streams[i].Entity != entity.KindDeal:
+			return config.Problems{cfg.Problem("orders.from", fmt.Sprintf("stream %s holds neither orders nor deals", from), "")}
 		}
 	}
 	return nil
 }
 
+// ratesProblems says what is wrong with where the exchange rates come from.
+func ratesProblems(cfg config.Workspace, prepared []*connection) config.Problems {
+	from := cfg.Rates.From
+	for _, c := range prepared {
+		if from == (config.StreamRef{}) || c.cfg.Name != from.Connection || c.problem != nil {
+			continue
+		}
+		if !slices.ContainsFunc(c.streams, func(s workspace.Stream) bool { return s.Name == from.Stream && s.Entity == entity.KindRate }) {
+			return config.Problems{cfg.Problem("rates.from", fmt.Sprintf("connection %s has no stream %q of exchange rates here", from.Connection, from.Stream), "")}
+		}
+	}
+	return nil
+}
+
+// dealRule says which deals are orders; nil when the orders do not come from deals.
+func (st *state) dealRule() *settle.DealRule {
+	from := st.cfg.Orders.From
+	c := st.byName[from.Connection]
+	if c == nil || !slices.ContainsFunc(c.streams, func(s workspace.Stream) bool { return s.Name == from.Stream && s.Entity == entity.KindDeal }) {
+		return nil
+	}
+	return &settle.DealRule{Connection: c.row.ID, Stream: from.Stream, EachEntry: st.cfg.Orders.Won == config.WonEachEntry, Pipelines: st.cfg.Orders.Pipelines}
+}
+
+// usesRates says whether a stream's exchange rates are used, by the workspace's rule.
+func (st *state) usesRates(conn store.ConnectionID, stream string) bool {
+	from := st.cfg.Rates.From
+	if from == (config.StreamRef{}) {
+		return true
+	}
+	c := st.connections[conn]
+	return c != nil && c.row.Name == from.Connection && from.Stream == stream
+}
+
 // orderStreams are the streams whose orders count, by the workspace's rule.
 func (st *state) orderStreams() []workspace.StreamID {
 	from := st.cfg.Orders.From
-	return st.streamIDs(entity.KindOrder, func(c *connection, s workspace.Stream) bool {
-		return from == (config.StreamRef{}) || (from.Connection == c.row.Name && from.Stream == s.Name)
+	return st.streamIDs(func(c *connection, s workspace.Stream) bool {
+		if from == (config.StreamRef{}) {
+			return s.Entity == entity.KindOrder
+		}
+		return (s.Entity == entity.KindOrder || s.Entity == entity.KindDeal) && from.Connection == c.row.Name && from.Stream == s.Name
 	})
 }
 
 // refundStreams are the streams whose refunds count: those of the connection that the orders come from.
 func (st *state) refundStreams() []workspace.StreamID {
 	from := st.cfg.Orders.From
-	return st.streamIDs(entity.KindRefund, func(c *connection, _ workspace.Stream) bool {
-		return from == (config.StreamRef{}) || from.Connection == c.row.Name
+	return st.streamIDs(func(c *connection, s workspace.Stream) bool {
+		return s.Entity == entity.KindRefund && (from == (config.StreamRef{}) || from.Connection == c.row.Name)
 	})
 }
 
-func (st *state) streamIDs(kind entity.Kind, counts func(*connection, workspace.Stream) bool) []workspace.StreamID {
+func (st *state) streamIDs(counts func(*connection, workspace.Stream) bool) []workspace.StreamID {
 	var ids []workspace.StreamID
 	for _, c := range st.connections {
 		for _, s := range c.streams {
-			if s.Entity == kind && counts(c, s) {
+			if counts(c, s) {
 				ids = append(ids, s.ID)
 			}
 		}

@@ -90,6 +90,7 @@ func (h *Hub) requestReads(ctx context.Context, tx store.Tx, st *state, c *conne
 // refreshNewDays asks for a refresh where the as-of day is not the one figures were refreshed for.
 func (h *Hub) refreshNewDays(ctx context.Context) error {
 	for _, st := range h.all() {
+		st.ledger.dropIdle(h.clock.Now())
 		day := h.asOf(st)
 		if !st.ledger.newDay(day) {
 			continue
@@ -98,7 +99,7 @@ func (h *Hub) refreshNewDays(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if standing.RefreshedOn == nil || *standing.RefreshedOn == day {
+		if standing.Refreshed.On == nil || *standing.Refreshed.On == day {
 			st.ledger.saw(day)
 			continue
 		}

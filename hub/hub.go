@@ -130,11 +130,12 @@ func CheckConfig(ctx context.Context, cfg *config.Hub, log *slog.Logger) (proble
 	for _, ws := range cfg.Workspaces {
 		prepared, found := h.prepare(ctx, ws)
 		problems = append(problems, found...)
-		set, found := segments(ws)
+		_, set, found := segments(ws)
 		problems = append(problems, found...)
-		_, found = neverMatch(ws)
+		_, found = identityPatterns(ws)
 		problems = append(problems, found...)
 		problems = append(problems, ordersProblems(ws, prepared)...)
+		problems = append(problems, ratesProblems(ws, prepared)...)
 		st := &state{cfg: ws, set: set, byName: map[string]*connection{}}
 		for _, c := range prepared {
 			st.byName[c.cfg.Name] = c

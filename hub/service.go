@@ -98,10 +98,10 @@ func (h *Hub) standing(ctx context.Context, st *state) (api.Standing, error) {
 	if err != nil {
 		return api.Standing{}, err
 	}
-	v := api.Standing{ActiveReads: s.ActiveReads, ActivePushes: s.ActivePushes, Unsettled: s.Dirty, RefreshedAt: moment(s.RefreshedAt)}
+	v := api.Standing{ActiveReads: s.ActiveReads, ActivePushes: s.ActivePushes, Unsettled: s.Dirty, RefreshedAt: moment(s.Refreshed.At), Refreshed: s.Refreshed.Customers, RefreshedAll: s.Refreshed.All}
 	v.Idle = s.ActiveReads == 0 && s.ActivePushes == 0 && s.Dirty == 0 && !s.SettleQueued && !s.RefreshQueued && !s.FiguresDirty
-	if s.RefreshedOn != nil {
-		v.RefreshedOn = s.RefreshedOn.String()
+	if s.Refreshed.On != nil {
+		v.RefreshedOn = s.Refreshed.On.String()
 	}
 	return v, nil
 }
@@ -242,6 +242,10 @@ func (h *Hub) retake(ctx context.Context, tx store.Tx, stream workspace.Stream, 
 	data, err := ingest.Canonical(stream.Entity, d.Raw)
 	if err != nil {
 		return false, nil //nolint:nilerr // not a failure of the retry: the letter stays open with its reason
+	}
+	if d.Run == 0 {
+		// Settle could not use the stored record, so settle must look at it again; it closes the letter if it can.
+		return false, h.store.MarkDirty(ctx, tx, stream.Workspace, stream.ID, d.Key)
 	}
 	record := connector.Record{Key: d.Key, UpdatedAt: d.UpdatedAt, Data: data, Sequence: d.Sequence, Place: d.Place}
 	if _, _, err := ingest.Apply(ctx, tx, h.store, stream, []connector.Record{record}); err != nil {
@@ -561,7 +565,7 @@ func (h *Hub) Samples(ctx context.Context) (api.Samples, error) {
 				one.Streams = append(one.Streams, sample)
 			}
 		}
-		states, err := h.store.SegmentStates(ctx, st.ws.ID)
+		states, err := h.store.SegmentStates(ctx, nil, st.ws.ID)
 		if err != nil {
 			return samples, err
 		}

@@ -37,7 +37,9 @@ type grammar struct {
 	DeadLetter deadLetterGroup   `cmd:"" name:"deadletter" help:"Records kept aside because they could not be used."`
 	Customer   customerCommands  `cmd:"" help:"Customers."`
 	KPI        kpiCommands       `cmd:"" name:"kpi" help:"Figures."`
+	Cohort     cohortCommand     `cmd:"" help:"Customers followed from their first order on."`
 	RFM        rfmCommand        `cmd:"" name:"rfm" help:"Recency, frequency and money."`
+	Identity   identityCommands  `cmd:"" help:"Who is one person: changed rules, shared addresses."`
 	Segment    segmentCommands   `cmd:"" help:"Segments."`
 	Activation activationGroup   `cmd:"" help:"Pushes of segments to targets elsewhere."`
 	Export     exportCommand     `cmd:"" help:"Write customers, orders, consents, memberships and what was sent as JSON lines."`

@@ -14,9 +14,15 @@ import (
 
 // customerCommands are the commands about customers.
 type customerCommands struct {
-	Find       customerFindCommand `cmd:"" help:"Find customers by e-mail address, phone number, record key or number."`
-	Show       customerShowCommand `cmd:"" help:"Show a customer."`
-	MayContact mayContactCommand   `cmd:"" name:"may-contact" help:"Tell whether somebody may be written to, and by which records."`
+	Find       customerFindCommand    `cmd:"" help:"Find customers by e-mail address, phone number, record key or number."`
+	Show       customerShowCommand    `cmd:"" help:"Show all that is known of a customer, and where it comes from."`
+	MayContact mayContactCommand      `cmd:"" name:"may-contact" help:"Tell whether somebody may be written to, and by which records."`
+	Explain    customerExplainCommand `cmd:"" help:"Tell why records are one customer, or why two are not."`
+	Unmerge    customerUnmergeCommand `cmd:"" help:"Take records out of their customer, for good."`
+	Pin        customerPinCommand     `cmd:"" help:"Keep two records one customer, for good."`
+	Unpin      customerUnpinCommand   `cmd:"" help:"Take a pin back."`
+	Uncut      customerUncutCommand   `cmd:"" help:"Take the cut between two records back."`
+	Pins       customerPinsCommand    `cmd:"" help:"List all pins and cuts."`
 }
 
 type customerFindCommand struct {
@@ -41,61 +47,12 @@ type customerID struct {
 	ID customer.ID `arg:"" help:"The customer's number."`
 }
 
-type customerShowCommand struct{ customerID }
-
-// Run implements the command.
-func (s customerShowCommand) Run(a *app) error {
-	return a.with(func(c *client) error {
-		cards, err := fetch[[]api.CustomerCard](a.ctx, c, http.MethodPost, a.at("customers", "find"), api.FindRequest{Query: number(s.ID)})
-		if err != nil {
-			return err
-		}
-		one, err := s.choose(cards)
-		if err != nil {
-			return err
-		}
-		if a.JSON {
-			return a.printJSON(one)
-		}
-		alias := ""
-		if one.AliasOf != 0 {
-			alias = number(one.AliasOf)
-		}
-		birthday := ""
-		if one.Birthday != nil {
-			birthday = birthdayText(*one.Birthday)
-		}
-		return a.pairs([][2]string{
-			{"customer", number(one.ID)},
-			{"merged into", alias},
-			{"kind", string(one.Kind)},
-			{"name", one.Name},
-			{"greeting", one.Greeting},
-			{"e-mail", strings.Join(one.Emails, ", ")},
-			{"phone", strings.Join(one.Phones, ", ")},
-			{"city", one.City},
-			{"country", one.Country},
-			{"language", one.Language},
-			{"birthday", birthday},
-			{"channel", one.Channel},
-			{"tags", strings.Join(one.Tags, ", ")},
-			{"segments", strings.Join(one.Segments, ", ")},
-			{"records", strings.Join(one.Keys, ", ")},
-		})
-	})
-}
-
 // birthdayText leaves the year out where it is not known.
 func birthdayText(b entity.Birthday) string {
 	if b.Year == 0 {
 		return fmt.Sprintf("--%02d-%02d", b.Month, b.Day)
 	}
 	return fmt.Sprintf("%04d-%02d-%02d", b.Year, b.Month, b.Day)
-}
-
-// choose finds the customer with the number among what a look-up of it as text gave, which may also be a record key.
-func (s customerShowCommand) choose(cards []api.CustomerCard) (api.CustomerCard, error) {
-	return pick("customer", number(s.ID), cards, func(c api.CustomerCard) string { return number(c.ID) })
 }
 
 type mayContactCommand struct {

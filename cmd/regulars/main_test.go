@@ -117,7 +117,7 @@ func (f *fake) KPIs(_ context.Context, ws string, q kpi.Request) (kpi.Report, er
 		return kpi.Report{}, fmt.Errorf("%w: %w", api.ErrRefused, &kpi.RequestError{Field: "as_of", Reason: "not a date"})
 	}
 	day := entity.NewDate(1998, time.June, 30)
-	return kpi.Report{AsOf: day, From: entity.NewDate(1998, time.June, 1), To: day, WindowDays: 90, Currency: "USD", KPIs: []kpi.Figure{
+	return kpi.Report{AsOf: day, From: entity.NewDate(1998, time.June, 1), To: day, WindowDays: 90, Currency: "USD", Warnings: kpi.Warnings{ZeroOrders: 80}, KPIs: []kpi.Figure{
 		{ID: "customers", Value: kpi.Count(2357), Unit: kpi.UnitCount, Complete: true},
 		{ID: "net_revenue", Value: kpi.Amount(559087, "USD"), Unit: kpi.UnitMoney, Complete: true},
 		{ID: "crr", Value: kpi.Number(0.84), Numerator: kpi.Count(84), Denominator: kpi.Count(100), Unit: kpi.UnitShare, Complete: true},
@@ -126,15 +126,53 @@ func (f *fake) KPIs(_ context.Context, ws string, q kpi.Request) (kpi.Report, er
 	}}, nil
 }
 
-func (f *fake) RFM(context.Context, string, kpi.Request) (kpi.RFM, error) {
+func (f *fake) KPIsBy(_ context.Context, ws string, by kpi.Dimension, q kpi.Request) (kpi.Sliced, error) {
+	f.note("kpis by %s %q %s", by, ws, q.Period)
+	search := "search"
+	day := entity.NewDate(1998, time.June, 30)
+	return kpi.Sliced{AsOf: day, From: day - 29, To: day, WindowDays: 90, Currency: "USD", By: by, Values: []kpi.Slice{
+		{Value: &search, KPIs: []kpi.Figure{{ID: "customers", Value: kpi.Count(7), Unit: kpi.UnitCount, Complete: true}}},
+		{KPIs: []kpi.Figure{{ID: "customers", Value: kpi.Count(2), Unit: kpi.UnitCount, Complete: true}, {ID: "crr", Unit: kpi.UnitShare, Complete: true}}},
+	}}, nil
+}
+
+func (f *fake) KPIHistory(_ context.Context, ws, id string, months int, q kpi.Request) ([]kpi.Point, error) {
+	f.note("history %q %q %d %s", ws, id, months, q.AsOf)
+	return []kpi.Point{
+		{Period: "1998-05", Value: kpi.Number(0.5), Numerator: kpi.Count(1), Denominator: kpi.Count(2), Complete: true},
+		{Period: "1998-06"},
+	}, nil
+}
+
+func (f *fake) Cohorts(_ context.Context, _ string, kind kpi.CohortKind, q kpi.Request) (kpi.Cohorts, error) {
+	f.note("cohorts %s %s", kind, q.AsOf)
+	values := []kpi.Value{kpi.Number(1), kpi.Number(0.125)}
+	if kind == kpi.LTV {
+		values = []kpi.Value{kpi.Amount(1000, "USD"), kpi.Amount(1250, "USD")}
+	}
+	return kpi.Cohorts{AsOf: entity.NewDate(1998, time.February, 28), Kind: kind, Currency: "USD", Cohorts: []kpi.Cohort{
+		{Month: "1998-01", Size: 8, Counts: []kpi.Value{kpi.Count(8), kpi.Count(1)}, Values: values},
+		{Month: "1998-02", Size: 3, Counts: []kpi.Value{kpi.Count(3)}, Values: values[:1]},
+	}}, nil
+}
+
+func (f *fake) Rolling(_ context.Context, _ string, kind kpi.CohortKind, _ kpi.Request) (kpi.Rolling, error) {
+	return kpi.Rolling{AsOf: entity.NewDate(1998, time.February, 28), Kind: kind, Currency: "USD", BucketDays: 30, Buckets: []kpi.Bucket{
+		{Bucket: 0, FromDay: 0, ToDay: 29, Observed: 8, Count: kpi.Count(8), Value: kpi.Number(1)},
+	}}, nil
+}
+
+func (f *fake) RFM(_ context.Context, _, method string, _ kpi.Request) (kpi.RFM, error) {
+	f.note("rfm %q", method)
 	return kpi.RFM{
-		AsOf: entity.NewDate(1998, time.June, 30), Method: kpi.RFMMethod,
+		RecencyDays: []kpi.ScoreDays{{Score: 5, From: kpi.Count(0), To: kpi.Count(12)}, {Score: 4}, {Score: 3}, {Score: 2}, {Score: 1}},
+		AsOf:        entity.NewDate(1998, time.June, 30), Method: kpi.RFMMethod,
 		Scores:   kpi.RFMScores{R: kpi.ScoreCounts{1, 2, 3, 4, 5}, F: kpi.ScoreCounts{15}, M: kpi.ScoreCounts{5, 4, 3, 2, 1}},
 		Segments: []kpi.RFMSegment{{ID: "rfm_champions", Customers: 3, NetRevenue: kpi.Amount(12345, "USD")}},
 	}, nil
 }
 
-func (f *fake) RFMCustomers(context.Context, string, kpi.Request) ([]api.RFMCustomer, error) {
+func (f *fake) RFMCustomers(context.Context, string, string, kpi.Request) ([]api.RFMCustomer, error) {
 	return []api.RFMCustomer{{RFMCustomer: kpi.RFMCustomer{Customer: 1, RecencyDays: 5, Orders: 2, NetValue: kpi.Amount(999, "USD"), R: 5, F: 4, M: 3, Segment: "rfm_loyal"}, Keys: []string{"shop.contacts/1", "b", "c", "d"}}}, nil
 }
 
@@ -148,7 +186,20 @@ func (f *fake) SegmentMembers(_ context.Context, ws, id string) ([]api.Member, e
 }
 
 func (f *fake) SegmentHistory(context.Context, string, string, int) ([]api.MembershipEvent, error) {
-	return []api.MembershipEvent{{Customer: 2, Event: "entered", On: entity.NewDate(1998, time.June, 30)}}, nil
+	return []api.MembershipEvent{{
+		Segment: "vip", Customer: 2, Event: "entered", On: entity.NewDate(1998, time.June, 30), At: time.Date(1998, 7, 1, 0, 0, 5, 0, time.UTC),
+		Why: &api.Why{Because: "data", Fields: map[string]any{"net_value_year": 5120.5, "city": nil, "tags": []any{"a", "b"}}},
+	}}, nil
+}
+
+func (f *fake) PreviewSegment(_ context.Context, ws string, request api.PreviewRequest) (api.SegmentPreview, error) {
+	f.note("preview %q %q %q", ws, request.Segment, request.Rule)
+	enter, leave := 1, 0
+	return api.SegmentPreview{
+		Segment: request.Segment, Rule: "net_value > 100", AsOf: "1998-06-30", Size: 3, Customers: 12, NetValue: "500.00", Enter: &enter, Leave: &leave,
+		Overlap: []api.SegmentOverlap{{Segment: "repeat", Both: 2, Size: 7}},
+		Sample:  []api.SampleMember{{Customer: 2, Name: "Anna", Keys: []string{"shop.contacts/2"}, Fields: map[string]any{"net_value": 120.5}}},
+	}, nil
 }
 
 var winBack = api.Activation{ID: "win-back", Segment: "vip", Connection: "mailing", Target: "win-back", Mode: "mirror", Channel: "email", Purpose: "marketing", Approved: true, LastDone: &at}
@@ -187,6 +238,54 @@ func (f *fake) ActivationResults(_ context.Context, _, id string, of run.ID) ([]
 func (f *fake) FindCustomers(_ context.Context, _, query string) ([]api.CustomerCard, error) {
 	f.note("find %s", query)
 	return []api.CustomerCard{{ID: 1, Kind: customer.Person, Profile: customer.Profile{Name: "Ann", Emails: []string{"ann@example.com"}, Birthday: &entity.Birthday{Month: 2, Day: 29}}, Keys: []string{"shop.contacts/1"}, Segments: []string{"vip"}}}, nil
+}
+
+func (f *fake) Customer(ctx context.Context, ws string, id customer.ID) (api.FullCard, error) {
+	if id != 1 {
+		return api.FullCard{}, fmt.Errorf("customer %d: %w", id, api.ErrNotFound)
+	}
+	cards, err := f.FindCustomers(ctx, ws, "1")
+	if err != nil {
+		return api.FullCard{}, err
+	}
+	return api.FullCard{
+		CustomerCard: cards[0], FormerIDs: []customer.ID{2}, Evidence: []api.JoinEvidence{byEmail}, Refused: []api.JoinRefusal{}, Decisions: []api.Decision{},
+		Sources: []api.CardSource{{Record: "mail.contacts/2", Placeholder: true}, {Record: "shop.contacts/1", UpdatedAt: &at}},
+		Totals:  api.CardTotals{Currency: "RUB", Gross: "0.00", Net: "0.00", NetYear: "0.00"}, Orders: []api.CardOrder{}, Unlinked: []api.CardRefund{},
+		Traits: map[string]any{"orders": 0, "city": nil}, Memberships: []api.CardMembership{}, History: []api.MembershipEvent{},
+		Consents: map[string]*api.Verdict{"email": {Customer: 1, Channel: "email", Purpose: "marketing", Reason: "no_consent", Evidence: []api.ConsentEvidence{}}},
+	}, nil
+}
+
+var (
+	byEmail = api.JoinEvidence{Strength: "email", Kind: "email", Value: "ann@example.com", Record: "mail.contacts/2", Other: "shop.contacts/1"}
+	byPhone = api.JoinRefusal{JoinEvidence: api.JoinEvidence{Strength: "phone", Kind: "phone", Value: "+79161234567", Record: "shop.contacts/1", Other: "shop.contacts/3"}, Reason: "different_strong_ids", IDKind: "loyalty_card", Customer: 3}
+	cut     = api.Decision{Kind: "cut", Record: "shop.contacts/1", Other: "shop.contacts/4", At: &at, Note: "brothers"}
+)
+
+func (f *fake) ExplainCustomer(_ context.Context, _ string, request api.ExplainRequest) (api.Explanation, error) {
+	f.note("explain %s|%s", request.Query, request.Other)
+	x := api.Explanation{
+		Customer: 1, Kind: customer.Person, FormerIDs: []customer.ID{2, 5}, Records: []api.ExplainedRecord{{Record: "mail.contacts/2", Placeholder: true}, {Record: "shop.contacts/1"}},
+		Evidence: []api.JoinEvidence{byEmail}, Refused: []api.JoinRefusal{byPhone}, Decisions: []api.Decision{cut}, Quarantine: "too_many_records", ComponentSize: 250,
+	}
+	switch request.Other {
+	case "":
+	case "shop.contacts/3":
+		x.Pair = &api.PairExplanation{Customer: 1, OtherCustomer: 3, Reason: "different_strong_ids", Path: []api.JoinEvidence{}, Refused: []api.JoinRefusal{byPhone}}
+	default:
+		x.Pair = &api.PairExplanation{Same: true, Customer: 1, OtherCustomer: 1, Reason: "joined", Path: []api.JoinEvidence{byEmail}, Refused: []api.JoinRefusal{}}
+	}
+	return x, nil
+}
+
+func (f *fake) Decide(_ context.Context, _ string, request api.DecisionRequest) (api.Decided, error) {
+	f.note("decide %s %v %s", request.Action, request.Records, request.Note)
+	return api.Decided{Records: []api.MovedRecord{{Record: "shop.contacts/1", Before: 1, Now: 4}, {Record: "shop.contacts/4", Before: 1, Now: 1}}, Decisions: []api.Decision{cut}}, nil
+}
+
+func (f *fake) Decisions(context.Context, string) ([]api.Decision, error) {
+	return []api.Decision{cut}, nil
 }
 
 func (f *fake) MayContact(_ context.Context, _ string, id customer.ID, channel, purpose string) (api.Verdict, error) {
@@ -280,7 +379,10 @@ var outputs = []string{
 	"status", "sync", "resync shop.orders", "workspace list", "connector list", "connector describe table", "connector check shop", "connector release table",
 	"connection list", "connection check shop", "connection pause shop", "connection resume shop", "run list", "run show 7", "run show 9", "run cancel 7",
 	"deadletter list", "deadletter show 3", "deadletter retry", "deadletter drop 3 4", "customer find ann", "customer show 1", "customer may-contact 1",
-	"kpi show", "kpi show --all", "rfm", "rfm --customers", "segment list", "segment show vip", "segment show vip --members", "segment history vip",
+	"customer explain 1", "customer explain shop.contacts/1 mail.contacts/2", "customer explain shop.contacts/1 shop.contacts/3", "customer unmerge shop.contacts/1 --note brothers",
+	"customer show ann@example.com",
+	"customer pins",
+	"kpi show", "kpi show --all", "kpi show --by channel", "kpi history --id crr --months 2", "cohort", "cohort --kind ltv", "cohort --rolling", "rfm", "rfm --customers", "segment list", "segment show vip", "segment show vip --members", "segment history vip", "segment preview vip",
 	"activation list", "activation preview win-back", "activation approve win-back", "activation run win-back", "activation pause win-back",
 	"activation resume win-back", "activation results win-back", "export --canonical", "version",
 }
@@ -291,7 +393,7 @@ func TestOutput(t *testing.T) {
 			t.Run(line+form, func(t *testing.T) {
 				got := command(t, newFake(), strings.Fields(line+form)...)
 				require.Equal(t, exitOK, got.code, got.stderr)
-				golden(t, strings.NewReplacer(" ", "_", "--", "").Replace(line+form), got.stdout)
+				golden(t, strings.NewReplacer(" ", "_", "--", "", "/", "-").Replace(line+form), got.stdout)
 			})
 		}
 	}
@@ -313,7 +415,7 @@ func TestExitCodes(t *testing.T) {
 		{"config check --config /nowhere", exitUsage, "no configuration: /nowhere"},
 		{"run show 99", exitFailed, "run 99: not found"},
 		{"segment show none", exitFailed, `segment "none": not found`},
-		{"customer show 5", exitFailed, `customer "5": not found`},
+		{"customer show 1 2", exitUsage, "unexpected argument 2"},
 		{"connection check bad", exitFailed, ""},
 		{"connection check bad --json", exitFailed, ""},
 		{"--help", exitOK, ""},
@@ -345,6 +447,10 @@ func TestFlagsReachTheHub(t *testing.T) {
 		"activation resume win-back":             `pause win-back false`,
 		"connection pause shop":                  `connection shop true`,
 		"customer find ann@example.com":          `find ann@example.com`,
+		"customer unmerge a.b/1 a.b/2 --undo":    `decide undo_unmerge [a.b/1 a.b/2] `,
+		"customer pin a.b/1 a.b/2 --note twins":  `decide pin [a.b/1 a.b/2] twins`,
+		"customer unpin a.b/1 a.b/2":             `decide unpin [a.b/1 a.b/2] `,
+		"customer uncut a.b/1 a.b/2":             `decide uncut [a.b/1 a.b/2] `,
 	} {
 		t.Run(line, func(t *testing.T) {
 			f := newFake()

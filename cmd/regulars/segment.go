@@ -1,8 +1,13 @@
 package main
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/regulars/regulars/hub/api"
 )
@@ -11,7 +16,8 @@ import (
 type segmentCommands struct {
 	List    segmentListCommand    `cmd:"" help:"List segments with their sizes at the last evaluation."`
 	Show    segmentShowCommand    `cmd:"" help:"Show a segment, or its members."`
-	History segmentHistoryCommand `cmd:"" help:"List who entered and left, newest first."`
+	History segmentHistoryCommand `cmd:"" help:"List who entered and left, newest first, and why."`
+	Preview segmentPreviewCommand `cmd:"" help:"Show whom a rule would hold: size, overlap with other segments, a sample. Nothing is stored."`
 }
 
 type segmentListCommand struct{}
@@ -87,8 +93,95 @@ func (s segmentHistoryCommand) Run(a *app) error {
 		}
 		var rows [][]string
 		for _, e := range events {
-			rows = append(rows, []string{e.On.String(), e.Event, number(e.Customer)})
+			rows = append(rows, []string{e.On.String(), e.Event, number(e.Customer), because(e.Why)})
 		}
-		return a.table([]string{"ON", "EVENT", "CUSTOMER"}, rows)
+		return a.table([]string{"ON", "EVENT", "CUSTOMER", "WHY"}, rows)
 	})
 }
+
+// because says in a few words why an evaluation put somebody in or out.
+func because(why *api.Why) string {
+	if why == nil {
+		return ""
+	}
+	causes := map[string]string{"data": "their data changed", "time": "a day passed", "ranks": "others changed"}
+	text := causes[why.Because]
+	if seen := fieldTexts(why.Fields); seen != "" {
+		text += ": " + seen
+	}
+	return text
+}
+
+// fieldTexts writes fields as a person reads them, by name.
+func fieldTexts(fields map[string]any) string {
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		texts = append(texts, name+" "+orDash(fieldText(fields[name])))
+	}
+	return strings.Join(texts, ", ")
+}
+
+func fieldText(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		parts := make([]string, 0, len(v))
+		for _, one := range v {
+			parts = append(parts, fieldText(one))
+		}
+		return strings.Join(parts, " ")
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+type segmentPreviewCommand struct {
+	Segment string `arg:"" help:"A segment's id, or a rule, e.g. \"net_value > 50000\"."`
+	Sample  int    `help:"How many members to show." default:"10"`
+}
+
+// Run implements the command.
+func (s segmentPreviewCommand) Run(a *app) error {
+	request := api.PreviewRequest{Rule: s.Segment, Sample: s.Sample}
+	if segmentID.MatchString(s.Segment) {
+		request = api.PreviewRequest{Segment: s.Segment, Sample: s.Sample}
+	}
+	return show(a, http.MethodPost, a.at("segments", "preview"), request, func(p api.SegmentPreview) error {
+		summary := [][2]string{
+			{"rule", p.Rule},
+			{"as of", p.AsOf},
+			{"size", fmt.Sprintf("%d of %d customers", p.Size, p.Customers)},
+			{"net value", p.NetValue},
+		}
+		if p.Enter != nil && p.Leave != nil {
+			summary = append(summary, [2]string{"since last evaluation", fmt.Sprintf("%d enter, %d leave", *p.Enter, *p.Leave)})
+		}
+		if err := a.pairs(summary); err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, o := range p.Overlap {
+			rows = append(rows, []string{o.Segment, number(o.Both), number(o.Size)})
+		}
+		if err := a.printf("\n"); err != nil {
+			return err
+		}
+		if err := a.table([]string{"ALSO IN", "BOTH", "SIZE"}, rows); err != nil {
+			return err
+		}
+		rows = nil
+		for _, m := range p.Sample {
+			rows = append(rows, []string{number(m.Customer), m.Name, keys(m.Keys), fieldTexts(m.Fields)})
+		}
+		if err := a.printf("\n"); err != nil {
+			return err
+		}
+		return a.table([]string{"CUSTOMER", "NAME", "KEYS", "FIELDS"}, rows)
+	})
+}
+
+// segmentID tells an id from a rule: no rule of one word is a condition, but for a truth value of the workspace's own.
+var segmentID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/regulars/regulars/hub/api"
 )
@@ -26,7 +28,7 @@ func (statusCommand) Run(a *app) error {
 			if !w.Standing.Idle {
 				work = "at work"
 			}
-			if err := a.printf("%s: %s, %d customers, %d dead letters, %s\n\n", w.Name, w.Health, w.Customers, w.DeadLetters, work); err != nil {
+			if err := a.printf("%s: %s, %d customers, %d dead letters, %s%s\n\n", w.Name, w.Health, w.Customers, w.DeadLetters, work, refreshed(w.Standing)); err != nil {
 				return err
 			}
 			if err := a.printConnections(w.Connections); err != nil {
@@ -35,6 +37,18 @@ func (statusCommand) Run(a *app) error {
 		}
 		return nil
 	})
+}
+
+// refreshed tells of the last evaluation of figures and segments.
+func refreshed(s api.Standing) string {
+	if s.RefreshedAt == nil {
+		return ""
+	}
+	whom := "of everybody"
+	if !s.RefreshedAll {
+		whom = fmt.Sprintf("of %d customers who changed", s.Refreshed)
+	}
+	return fmt.Sprintf(", figures as of %s (last evaluation at %s, %s)", s.RefreshedOn, s.RefreshedAt.Format(time.RFC3339), whom)
 }
 
 // workspaceCommands are the commands about workspaces.

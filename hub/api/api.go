@@ -102,6 +102,8 @@ func newRouter(mux *http.ServeMux, service Service, log *slog.Logger) *router {
 	r.segments()
 	r.activations()
 	r.customers()
+	r.card()
+	r.identities()
 	r.operating()
 	return r
 }

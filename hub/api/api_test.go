@@ -23,6 +23,7 @@ import (
 
 	"github.com/regulars/regulars/hub/api"
 	"github.com/regulars/regulars/hub/connector"
+	"github.com/regulars/regulars/hub/customer"
 	"github.com/regulars/regulars/hub/kpi"
 	"github.com/regulars/regulars/hub/run"
 	"github.com/regulars/regulars/hub/workspace"
@@ -76,6 +77,21 @@ func (f *fake) KPIs(_ context.Context, ws string, request kpi.Request) (kpi.Repo
 	return kpi.Report{Currency: "USD", KPIs: []kpi.Figure{{ID: "crr"}}}, f.err
 }
 
+func (f *fake) KPIsBy(_ context.Context, ws string, by kpi.Dimension, request kpi.Request) (kpi.Sliced, error) {
+	f.note("by %s %q %s", by, ws, request.Period)
+	return kpi.Sliced{By: by}, f.err
+}
+
+func (f *fake) KPIHistory(_ context.Context, ws, id string, months int, request kpi.Request) ([]kpi.Point, error) {
+	f.note("history of %s %q %d %s", id, ws, months, request.AsOf)
+	return nil, f.err
+}
+
+func (f *fake) Cohorts(_ context.Context, ws string, kind kpi.CohortKind, request kpi.Request) (kpi.Cohorts, error) {
+	f.note("cohorts %s %q %s", kind, ws, request.AsOf)
+	return kpi.Cohorts{Kind: kind}, f.err
+}
+
 func (f *fake) SegmentMembers(_ context.Context, ws, id string) ([]api.Member, error) {
 	f.note("members %q %q", ws, id)
 	return []api.Member{{Customer: 1, Keys: []string{"shop.contacts/1"}}, {Customer: 2}}, f.err
@@ -99,6 +115,11 @@ func (f *fake) PauseConnection(_ context.Context, ws, name string, pause bool) (
 func (f *fake) FindCustomers(_ context.Context, ws, query string) ([]api.CustomerCard, error) {
 	f.note("find %q %q", ws, query)
 	return nil, f.err
+}
+
+func (f *fake) Customer(_ context.Context, ws string, id customer.ID) (api.FullCard, error) {
+	f.note("customer %q %d", ws, id)
+	return api.FullCard{}, f.err
 }
 
 func (f *fake) Connector(_ context.Context, name string) (connector.Spec, error) {
@@ -155,13 +176,17 @@ func TestRequestsReachTheService(t *testing.T) {
 		{"GET", "/workspaces/w/deadletters?state=resolved&limit=3", "", `letters "w" "resolved" 3`, `[]`},
 		{"POST", "/workspaces/w/deadletters/retry", `{"ids":[1,2]}`, `retry "w" [1 2]`, `{"resolved":2,"open":0,"rereads":[]}`},
 		{"POST", "/workspaces/w/deadletters/5/drop", "", `drop "w" 5`, `{"id":5}`},
-		{"GET", "/workspaces/w/kpis?as_of=1998-06-30&period=1997-Q4&window=60", "", `kpis "w" {AsOf:1998-06-30 From: To: Period:1997-Q4 Window:60 Today:1970-01-01}`, ""},
+		{"GET", "/workspaces/w/kpis?as_of=1998-06-30&period=1997-Q4&window=60", "", `kpis "w" {AsOf:1998-06-30 From: To: Period:1997-Q4 Window:60 Lifespan:{Method: Years:0} Today:1970-01-01}`, ""},
+		{"GET", "/workspaces/w/kpis/by/channel?period=1997-Q4", "", `by channel "w" 1997-Q4`, ""},
+		{"GET", "/workspaces/w/kpis/history/crr?as_of=1998-06-30", "", `history of crr "w" 12 1998-06-30`, `[]`},
+		{"GET", "/workspaces/w/cohorts?kind=ltv&as_of=1998-06-30", "", `cohorts ltv "w" 1998-06-30`, ""},
 		{"GET", "/workspaces/w/segments/vip/members", "", `members "w" "vip"`, "{\"customer\":1,\"keys\":[\"shop.contacts/1\"]}\n{\"customer\":2,\"keys\":null}"},
 		{"GET", "/workspaces/w/segments/vip/history?limit=2", "", `history "w" "vip" 2`, `[]`},
 		{"GET", "/workspaces/w/activations/win-back/results?run=4", "", `results "w" "win-back" 4`, ""},
 		{"POST", "/workspaces/w/connections/crm/pause", "", `pause "w" "crm" true`, ""},
 		{"POST", "/workspaces/w/connections/crm/resume", "", `pause "w" "crm" false`, ""},
 		{"POST", "/workspaces/w/customers/find", `{"query":"a@example.com"}`, `find "w" "a@example.com"`, `[]`},
+		{"GET", "/workspaces/w/customers/5", "", `customer "w" 5`, ""},
 		{"GET", "/connectors/table", "", `connector "table"`, `{"name":"table","version":"","title":"","config":[],"streams":[],"targets":[]}`},
 	} {
 		t.Run(c.method+" "+c.path, func(t *testing.T) {
@@ -287,6 +312,7 @@ func busyMetrics(t *testing.T) string {
 	metrics.RunEnded(ws, run.Run{Kind: run.Read, State: run.Done, Started: start, Finished: start.Add(time.Minute)})
 	metrics.Stalled(ws, run.Run{Kind: run.Read})
 	metrics.Settled(ws, 3)
+	metrics.Refreshed("romashka", 3, false)
 	metrics.ConnectorStarted("amocrm", []string{"idle", "memory"})
 	metrics.ConnectorExited("amocrm", "idle")
 	metrics.Pushed("romashka", "win-back", map[string]int{"added": 2, "held_no_consent": 5, "held_opted_out": 1, "ann@example.com": 1})
@@ -333,7 +359,7 @@ func TestMetrics(t *testing.T) {
 }
 
 func TestLabelsAreAClosedSet(t *testing.T) {
-	allowed := []string{"workspace", "connection", "stream", "outcome", "kind", "state", "queue", "connector", "cause", "segment", "activation", "result", "id", "version", "goversion", "le"}
+	allowed := []string{"workspace", "connection", "stream", "outcome", "kind", "state", "queue", "scope", "connector", "cause", "segment", "activation", "result", "id", "version", "goversion", "le"}
 	label := regexp.MustCompile(`[{,](\w+)="`)
 	lines := bufio.NewScanner(strings.NewReader(busyMetrics(t)))
 	for lines.Scan() {

@@ -45,6 +45,7 @@ type Metrics struct {
 	runDurations  *prometheus.HistogramVec
 	stalls        *prometheus.CounterVec
 	settled       *prometheus.CounterVec
+	refreshed     *prometheus.CounterVec
 	starts        *prometheus.CounterVec
 	exits         *prometheus.CounterVec
 	pushed        *prometheus.CounterVec
@@ -70,9 +71,11 @@ func NewMetrics(version string) *Metrics {
 			[]float64{0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}, "workspace", "kind"),
 		stalls:  counter("runs_stalled_total", "Times a run was taken from a worker that had gone silent.", "workspace", "kind"),
 		settled: counter("settled_records_total", "Records whose customer and orders were worked out.", "workspace"),
-		starts:  counter("connector_starts_total", "Connector processes started.", "connector"),
-		exits:   counter("connector_exits_total", "Connector processes that ended or did not start, by cause.", "connector", "cause"),
-		pushed:  counter("activation_records_total", "Records of pushes by what became of them.", "workspace", "activation", "result"),
+		refreshed: counter("refreshed_customers_total", "Customers whose figures and segments were looked at: those who changed, or all on a new day, after new rules or a large change.",
+			"workspace", "scope"),
+		starts: counter("connector_starts_total", "Connector processes started.", "connector"),
+		exits:  counter("connector_exits_total", "Connector processes that ended or did not start, by cause.", "connector", "cause"),
+		pushed: counter("activation_records_total", "Records of pushes by what became of them.", "workspace", "activation", "result"),
 		failedScrapes: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "samples_failed_total", Help: "Scrapes that went without the gauges because the store did not answer.",
 		}),
@@ -83,7 +86,7 @@ func NewMetrics(version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.records, m.pages, m.runs, m.runDurations, m.stalls, m.settled, m.starts, m.exits, m.pushed, m.failedScrapes, build,
+		m.records, m.pages, m.runs, m.runDurations, m.stalls, m.settled, m.refreshed, m.starts, m.exits, m.pushed, m.failedScrapes, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -113,6 +116,15 @@ func (m *Metrics) Stalled(ws workspace.Workspace, r run.Run) {
 // Settled counts records that were settled. It implements job.Observer.
 func (m *Metrics) Settled(ws workspace.Workspace, records int) {
 	m.settled.WithLabelValues(ws.Name).Add(float64(records))
+}
+
+// Refreshed counts customers whose figures and segments were looked at.
+func (m *Metrics) Refreshed(workspace string, customers int, everybody bool) {
+	scope := "changed"
+	if everybody {
+		scope = "all"
+	}
+	m.refreshed.WithLabelValues(workspace, scope).Add(float64(customers))
 }
 
 // ConnectorStarted counts a connector process that serves. Causes are all the ways one may end: every series is made

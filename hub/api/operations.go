@@ -106,8 +106,8 @@ func (r *router) deadLetters() {
 	})
 }
 
-// figuresRequest is the part of a path's query that figures take.
-type figuresRequest struct {
+// FiguresRequest is the part of a path's query that figures take.
+type FiguresRequest struct {
 	InWorkspace
 	AsOf   string `query:"as_of" doc:"Day after whose close the figures are taken, 2006-01-02; default today or the pinned business date."`
 	From   string `query:"from" doc:"First day of the period."`
@@ -116,19 +116,51 @@ type figuresRequest struct {
 	Window int    `query:"window" minimum:"0" doc:"Days after the last order during which a customer is active."`
 }
 
-func (f figuresRequest) request() kpi.Request {
+func (f FiguresRequest) request() kpi.Request {
 	return kpi.Request{AsOf: f.AsOf, From: f.From, To: f.To, Period: f.Period, Window: f.Window}
 }
 
 func (r *router) figures() {
-	operate(r, http.MethodGet, workspacePath+"/kpis", "get-kpis", "Compute the figures", func(ctx context.Context, in *figuresRequest) (kpi.Report, error) {
+	type dimension struct {
+		FiguresRequest
+		By kpi.Dimension `path:"by" enum:"connection,channel,manager,city,segment"`
+	}
+	type history struct {
+		InWorkspace
+		ID     string `path:"id" doc:"Id of a figure."`
+		AsOf   string `query:"as_of" doc:"Day in the last month, after whose close that one is taken; default today or the pinned business date."`
+		Months int    `query:"months" minimum:"1" maximum:"120" default:"12"`
+		Window int    `query:"window" minimum:"0" doc:"Days after the last order during which a customer is active."`
+	}
+	type scores struct {
+		FiguresRequest
+		Method string `query:"method" enum:"share,ntile,fixed" doc:"How scores are given; the workspace's method when empty."`
+	}
+	type cohorts struct {
+		InWorkspace
+		Kind kpi.CohortKind `query:"kind" enum:"classic,unbounded,cumulative,ltv" default:"classic"`
+		AsOf string         `query:"as_of" doc:"Day after whose close the cohorts are taken; default today or the pinned business date."`
+	}
+	operate(r, http.MethodGet, workspacePath+"/kpis/by/{by}", "get-kpis-by", "Compute the figures by a dimension", func(ctx context.Context, in *dimension) (kpi.Sliced, error) {
+		return r.service.KPIsBy(ctx, in.name(), in.By, in.request())
+	})
+	operate(r, http.MethodGet, workspacePath+"/kpis/history/{id}", "get-kpi-history", "Compute a figure for several months", func(ctx context.Context, in *history) ([]kpi.Point, error) {
+		return list(r.service.KPIHistory(ctx, in.name(), in.ID, in.Months, kpi.Request{AsOf: in.AsOf, Window: in.Window}))
+	})
+	operate(r, http.MethodGet, workspacePath+"/cohorts", "get-cohorts", "Follow the customers of each month", func(ctx context.Context, in *cohorts) (kpi.Cohorts, error) {
+		return r.service.Cohorts(ctx, in.name(), in.Kind, kpi.Request{AsOf: in.AsOf})
+	})
+	operate(r, http.MethodGet, workspacePath+"/cohorts/rolling", "get-rolling-curve", "Follow all customers together, by 30 days", func(ctx context.Context, in *cohorts) (kpi.Rolling, error) {
+		return r.service.Rolling(ctx, in.name(), in.Kind, kpi.Request{AsOf: in.AsOf})
+	})
+	operate(r, http.MethodGet, workspacePath+"/kpis", "get-kpis", "Compute the figures", func(ctx context.Context, in *FiguresRequest) (kpi.Report, error) {
 		return r.service.KPIs(ctx, in.name(), in.request())
 	})
-	operate(r, http.MethodGet, workspacePath+"/rfm", "get-rfm", "Compute recency, frequency and money", func(ctx context.Context, in *figuresRequest) (kpi.RFM, error) {
-		return r.service.RFM(ctx, in.name(), in.request())
+	operate(r, http.MethodGet, workspacePath+"/rfm", "get-rfm", "Compute recency, frequency and money", func(ctx context.Context, in *scores) (kpi.RFM, error) {
+		return r.service.RFM(ctx, in.name(), in.Method, in.request())
 	})
-	stream(r, workspacePath+"/rfm/customers", "list-rfm-customers", "List each customer's scores, a line each", func(ctx context.Context, in *figuresRequest) (lines, error) {
-		return rows(r.service.RFMCustomers(ctx, in.name(), in.request()))
+	stream(r, workspacePath+"/rfm/customers", "list-rfm-customers", "List each customer's scores, a line each", func(ctx context.Context, in *scores) (lines, error) {
+		return rows(r.service.RFMCustomers(ctx, in.name(), in.Method, in.request()))
 	})
 }
 
@@ -143,6 +175,13 @@ func (r *router) segments() {
 		Limited
 		ID string `path:"id"`
 	}
+	type preview struct {
+		InWorkspace
+		Body PreviewRequest
+	}
+	operate(r, http.MethodPost, workspacePath+"/segments/preview", "preview-segment", "Show whom a segment or rule would hold now", func(ctx context.Context, in *preview) (SegmentPreview, error) {
+		return r.service.PreviewSegment(ctx, in.name(), in.Body)
+	})
 	operate(r, http.MethodGet, workspacePath+"/segments", "list-segments", "List segments with their sizes", func(ctx context.Context, in *InWorkspace) ([]Segment, error) {
 		return list(r.service.Segments(ctx, in.name()))
 	})

@@ -32,6 +32,7 @@ type Service interface {
 	Segments
 	Activations
 	Customers
+	Identities
 	Operating
 }
 
@@ -59,8 +60,15 @@ type DeadLetters interface {
 // Figures computes.
 type Figures interface {
 	KPIs(ctx context.Context, workspace string, request kpi.Request) (kpi.Report, error)
-	RFM(ctx context.Context, workspace string, request kpi.Request) (kpi.RFM, error)
-	RFMCustomers(ctx context.Context, workspace string, request kpi.Request) ([]RFMCustomer, error)
+	// KPIsBy computes the figures for each value of a dimension.
+	KPIsBy(ctx context.Context, workspace string, by kpi.Dimension, request kpi.Request) (kpi.Sliced, error)
+	// KPIHistory computes one figure for so many months up to that of as-of.
+	KPIHistory(ctx context.Context, workspace, id string, months int, request kpi.Request) ([]kpi.Point, error)
+	// RFM and RFMCustomers score by the workspace's method, or by another one: share, ntile or fixed.
+	RFM(ctx context.Context, workspace, method string, request kpi.Request) (kpi.RFM, error)
+	RFMCustomers(ctx context.Context, workspace, method string, request kpi.Request) ([]RFMCustomer, error)
+	Cohorts(ctx context.Context, workspace string, kind kpi.CohortKind, request kpi.Request) (kpi.Cohorts, error)
+	Rolling(ctx context.Context, workspace string, kind kpi.CohortKind, request kpi.Request) (kpi.Rolling, error)
 }
 
 // Segments shows who belongs where.
@@ -68,6 +76,9 @@ type Segments interface {
 	Segments(ctx context.Context, workspace string) ([]Segment, error)
 	SegmentMembers(ctx context.Context, workspace, id string) ([]Member, error)
 	SegmentHistory(ctx context.Context, workspace, id string, limit int) ([]MembershipEvent, error)
+	// PreviewSegment evaluates a segment, or a rule that is none yet, and stores nothing. A rule that is wrong is refused
+	// with the position of the mistake.
+	PreviewSegment(ctx context.Context, workspace string, request PreviewRequest) (SegmentPreview, error)
 }
 
 // Activations previews, starts and stops pushes.
@@ -85,6 +96,8 @@ type Activations interface {
 type Customers interface {
 	// FindCustomers looks an e-mail address, a phone number, a record key or a customer number up.
 	FindCustomers(ctx context.Context, workspace, query string) ([]CustomerCard, error)
+	// Customer is the whole card of one customer; of a number that was merged, of the customer it stands for.
+	Customer(ctx context.Context, workspace string, id customer.ID) (FullCard, error)
 	MayContact(ctx context.Context, workspace string, id customer.ID, channel, purpose string) (Verdict, error)
 	// Export writes the canonical form: sorted JSON lines without numbers of the store and without times of the hub.
 	Export(ctx context.Context, workspace string, to io.Writer) error
@@ -135,6 +148,9 @@ type Standing struct {
 	Unsettled    int64      `json:"unsettled" doc:"Records waiting for settle."`
 	RefreshedOn  string     `json:"refreshed_on,omitempty" doc:"As-of day of the last evaluation of figures and segments."`
 	RefreshedAt  *time.Time `json:"refreshed_at,omitempty"`
+	// Refreshed says how much work the last evaluation was (R11).
+	Refreshed    int64 `json:"refreshed_customers" doc:"Customers the last evaluation looked at."`
+	RefreshedAll bool  `json:"refreshed_all" doc:"The last evaluation looked at everybody: a new day, new rules or a large change."`
 }
 
 // DeadLetter is a record kept aside with its reason.
@@ -180,6 +196,45 @@ type Segment struct {
 	Problem     string            `json:"problem,omitempty"`
 }
 
+// PreviewRequest asks whom a segment would hold now.
+type PreviewRequest struct {
+	Segment string `json:"segment,omitempty" doc:"Id of a segment; or else give a rule."`
+	Rule    string `json:"rule,omitempty" doc:"Condition over customer fields."`
+	Sample  int    `json:"sample,omitempty" minimum:"0" maximum:"1000" doc:"How many members to show; 10 when 0."`
+}
+
+// SegmentPreview is whom a rule would hold now.
+type SegmentPreview struct {
+	Segment string `json:"segment,omitempty"`
+	Rule    string `json:"rule,omitempty"`
+	AsOf    string `json:"as_of"`
+	Size    int    `json:"size"`
+	// Customers is how many there are in all.
+	Customers int    `json:"customers"`
+	NetValue  string `json:"net_value" doc:"Of the members, decimal, in the workspace's currency."`
+	// Enter and Leave compare with the members of the last evaluation; only of a segment.
+	Enter *int `json:"enter,omitempty" doc:"Who would enter since the last evaluation of the segment."`
+	Leave *int `json:"leave,omitempty" doc:"Who would leave."`
+	// Overlap lists the other segments that hold some of the members, the largest overlap first.
+	Overlap []SegmentOverlap `json:"overlap"`
+	Sample  []SampleMember   `json:"sample" doc:"Some of the members, spread evenly, with the fields that the rule names."`
+}
+
+// SegmentOverlap is how many members a rule shares with a segment.
+type SegmentOverlap struct {
+	Segment string `json:"segment"`
+	Both    int    `json:"both"`
+	Size    int    `json:"size" doc:"Of the other segment."`
+}
+
+// SampleMember is one member of a preview.
+type SampleMember struct {
+	Customer customer.ID    `json:"customer"`
+	Name     string         `json:"name,omitempty"`
+	Keys     []string       `json:"keys"`
+	Fields   map[string]any `json:"fields"`
+}
+
 // Member is one line of segment show --members.
 type Member struct {
 	Customer customer.ID `json:"customer"`
@@ -188,9 +243,19 @@ type Member struct {
 
 // MembershipEvent is one customer entering or leaving a segment.
 type MembershipEvent struct {
+	Segment  string      `json:"segment"`
 	Customer customer.ID `json:"customer"`
 	Event    string      `json:"event" enum:"entered,left"`
-	On       entity.Date `json:"on"`
+	On       entity.Date `json:"on" doc:"As-of day of the evaluation."`
+	At       time.Time   `json:"at"`
+	Why      *Why        `json:"why,omitempty"`
+}
+
+// Why is what made an evaluation put a customer into a segment or take one out.
+type Why struct {
+	Because string `json:"because" enum:"data,time,ranks" doc:"data: the customer's own orders, profile or consents changed; time: a day passed; ranks: others changed, and with them ranks and scores."`
+	// Fields are the customer fields the rule names, as it saw them; money in major units.
+	Fields map[string]any `json:"fields,omitempty" doc:"The customer fields that the rule names, with what it saw."`
 }
 
 // Activation is an activation with its standing.

@@ -19,13 +19,15 @@ import (
 func (w Workspace) Canonical(fieldsOf func(name string) ([]connector.ConfigField, bool)) []byte {
 	out := canonicalWorkspace{
 		Workspace: w.Name, RenamedFrom: w.RenamedFrom, Currency: w.Currency, BusinessDate: w.BusinessDate, WindowDays: w.Window,
-		Connections: map[string]canonicalConnection{},
+		Lifespan: canonicalLifespan(w.Lifespan), RFM: canonicalRFM(w.RFM),
+		Connections: map[string]canonicalConnection{}, Fields: w.CustomerFields,
 		Orders: canonicalOrders{
 			From: w.Orders.From.String(), Won: w.Orders.Won, Pipelines: w.Orders.Pipelines, Customer: w.Orders.Customer,
 		},
+		Rates: canonicalRates{From: w.Rates.From.String()},
 		Identity: canonicalIdentity{
 			Match: w.Identity.Match, NeverMatch: w.Identity.NeverMatch, Strong: slices.Clone(w.Identity.StrongKinds),
-			PhoneRegion: w.Identity.PhoneRegion,
+			Anonymous: w.Identity.Anonymous, Branches: w.Identity.Branches, PhoneRegion: w.Identity.PhoneRegion,
 		},
 		Consent: canonicalConsent{
 			Email: w.Consent.Email, SMS: w.Consent.SMS, Messenger: w.Consent.Messenger, Push: w.Consent.Push, Phone: w.Consent.Phone,
@@ -105,6 +107,18 @@ func shown(n *node, fields []connector.ConfigField, known bool, path []string) *
 	return out
 }
 
+type canonicalLifespan struct {
+	Method LifespanMethod `json:"method"`
+	Years  float64        `json:"years,omitempty"`
+}
+
+type canonicalRFM struct {
+	Method      RFMMethod `json:"method"`
+	RecencyDays []int     `json:"recency_days,omitempty"`
+	Orders      []int     `json:"orders,omitempty"`
+	NetValue    []string  `json:"net_value,omitempty"`
+}
+
 type canonicalWorkspace struct {
 	Workspace    string                         `json:"workspace"`
 	RenamedFrom  string                         `json:"renamed_from,omitempty"`
@@ -112,8 +126,12 @@ type canonicalWorkspace struct {
 	Currency     string                         `json:"currency"`
 	BusinessDate *entity.Date                   `json:"business_date,omitempty"`
 	WindowDays   int                            `json:"window_days"`
+	Lifespan     canonicalLifespan              `json:"lifespan"`
+	RFM          canonicalRFM                   `json:"rfm"`
 	Connections  map[string]canonicalConnection `json:"connections"`
+	Fields       map[string]string              `json:"customer_fields,omitempty"`
 	Orders       canonicalOrders                `json:"orders"`
+	Rates        canonicalRates                 `json:"rates,omitzero"`
 	Identity     canonicalIdentity              `json:"identity"`
 	Consent      canonicalConsent               `json:"consent"`
 	Segments     map[string]canonicalSegment    `json:"segments"`
@@ -140,10 +158,16 @@ type canonicalOrders struct {
 	Customer  Party    `json:"customer"`
 }
 
+type canonicalRates struct {
+	From string `json:"from,omitempty"`
+}
+
 type canonicalIdentity struct {
 	Match       []string `json:"match"`
 	NeverMatch  []string `json:"never_match,omitempty"`
 	Strong      []string `json:"strong,omitempty"`
+	Anonymous   []string `json:"anonymous,omitempty"`
+	Branches    Branches `json:"branches"`
 	PhoneRegion string   `json:"phone_region"`
 }
 

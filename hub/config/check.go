@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"github.com/regulars/regulars/contracts/entity"
 )
 
 // builtinSegments are the ids of docs and figures that need no rule (lifecycle, frequency, value, risk, RFM).
@@ -36,6 +38,7 @@ func check(w Workspace) Problems {
 		}
 	}
 	c.stream("orders.from", w.Orders.From)
+	c.stream("rates.from", w.Rates.From)
 	// Streams and kinds stand in one list; their places in it are looked up by what they say.
 	for i, item := range w.tree.get("identity").get("strong").each() {
 		for _, ref := range w.Identity.StrongStreams {
@@ -48,8 +51,40 @@ func check(w Workspace) Problems {
 	for i, name := range w.Consent.SystemOfRecord {
 		c.connection(fmt.Sprintf("consent.system_of_record[%d]", i), name)
 	}
+	c.rfm()
 	c.activations()
 	return c.problems
+}
+
+// rfm checks that bounds are four and ascending, and that there are some where they are needed.
+func (c *checker) rfm() {
+	net := make([]int64, 0, len(c.RFM.NetValue))
+	for i, amount := range c.RFM.NetValue {
+		minor, err := entity.ParseMinor(amount, c.Currency)
+		if err != nil && amount != "" && c.Currency != "" { // else reported when they were read
+			c.fail(fmt.Sprintf("kpi.rfm.net_value[%d]", i), "not an amount in the workspace's currency", "write no more digits than the currency has")
+		}
+		if err == nil {
+			net = append(net, minor)
+		}
+	}
+	checkBounds(c, "recency_days", c.RFM.RecencyDays)
+	checkBounds(c, "orders", c.RFM.Orders)
+	if len(net) == len(c.RFM.NetValue) {
+		checkBounds(c, "net_value", net)
+	}
+}
+
+func checkBounds[T int | int64](c *checker, key string, bounds []T) {
+	path := "kpi.rfm." + key
+	switch {
+	case len(bounds) == 0 && c.RFM.Method == RFMFixed:
+		c.fail(path, "the method fixed needs four bounds", "give "+key+", or choose the method share")
+	case len(bounds) != 0 && len(bounds) != 4:
+		c.fail(path, "four bounds are needed", "they divide the customers into the scores 1 to 5")
+	case !slices.IsSorted(bounds):
+		c.fail(path, "the bounds must ascend", "")
+	}
 }
 
 type checker struct {

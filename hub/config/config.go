@@ -67,15 +67,57 @@ type Workspace struct {
 	// BusinessDate pins the as-of day of figures, segments and activations; nil means today.
 	BusinessDate *entity.Date
 	// Window is W, the days after the last order during which a customer is active. Default 90.
-	Window      int
+	Window int
+	// Lifespan says how long a customer stays, for clv_simple.
+	Lifespan Lifespan
+	// RFM says how scores are given.
+	RFM         RFM
 	Connections []Connection // by name
-	Orders      OrdersRule
-	Identity    Identity
-	Consent     Consent
-	Segments    []Segment    // by id
-	Activations []Activation // by id
+	// CustomerFields are the workspace's own fields of customers, by name: integer, decimal, money, text, boolean, date or
+	// texts. Connections fill them through Fields.
+	CustomerFields map[string]string
+	Orders         OrdersRule
+	Rates          RatesRule
+	Identity       Identity
+	Consent        Consent
+	Segments       []Segment    // by id
+	Activations    []Activation // by id
 
 	tree *node
+}
+
+// LifespanMethod says where the years a customer stays come from.
+type LifespanMethod string
+
+// The methods: 1 / yearly churn, the time that lost customers stayed, a given number of years.
+const (
+	LifespanByChurn  LifespanMethod = "churn"
+	LifespanObserved LifespanMethod = "observed"
+	LifespanYears    LifespanMethod = "years"
+)
+
+// Lifespan says how long a customer stays. Default by churn.
+type Lifespan struct {
+	Method LifespanMethod
+	Years  float64 // where the method is years
+}
+
+// RFMMethod says how RFM scores are given.
+type RFMMethod string
+
+// The methods: by the share of customers who are strictly worse, by equal groups of ranks, by bounds.
+const (
+	RFMByShare RFMMethod = "share"
+	RFMByRank  RFMMethod = "ntile"
+	RFMFixed   RFMMethod = "fixed"
+)
+
+// RFM says how scores are given. The bounds are all empty, or four each, ascending.
+type RFM struct {
+	Method              RFMMethod
+	RecencyDays, Orders []int
+	// NetValue are decimals in the workspace's currency.
+	NetValue []string
 }
 
 // Connection returns a connection by name.
@@ -170,6 +212,12 @@ type OrdersRule struct {
 	Customer Party
 }
 
+// RatesRule says which exchange rates are used.
+type RatesRule struct {
+	// From is the stream of rates; zero means all streams of rates.
+	From StreamRef
+}
+
 // Identity says which records are one person.
 type Identity struct {
 	// Match are the kinds of identifiers that join records. Default email, phone.
@@ -181,7 +229,20 @@ type Identity struct {
 	StrongKinds   []string
 	// PhoneRegion is the country, ISO 3166-1, of phone numbers without a country code. Default RU.
 	PhoneRegion string
+	// Anonymous are patterns of names that stand for whoever comes to the till, beside those that the hub knows.
+	Anonymous []string
+	// Branches says whether companies with one tax number and different KPP are one customer.
+	Branches Branches
 }
+
+// Branches says what the branches of one company are.
+type Branches string
+
+// What branches are.
+const (
+	BranchesTogether Branches = "together"
+	BranchesApart    Branches = "apart"
+)
 
 // ConsentMode is what it takes to write to somebody on a channel (R4).
 type ConsentMode string

@@ -134,7 +134,7 @@ func TestDefaults(t *testing.T) {
 	require.True(t, hub.VaultKey.Empty())
 	require.Len(t, hub.Workspaces, 1)
 	w := hub.Workspaces[0]
-	require.Equal(t, Identity{Match: []string{"email", "phone"}, PhoneRegion: "RU"}, w.Identity)
+	require.Equal(t, Identity{Match: []string{"email", "phone"}, PhoneRegion: "RU", Branches: BranchesTogether}, w.Identity)
 	require.Equal(t, OrdersRule{Won: WonOnce, Customer: ByContact}, w.Orders)
 }
 

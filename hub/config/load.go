@@ -168,7 +168,7 @@ func finish(file workspaceFile, root *node) Workspace {
 	w := file.Workspace
 	w.tree = root
 	w.TimeZone = file.zone.Location
-	w.Window = file.kpi.window
+	w.Window, w.Lifespan, w.RFM = file.kpi.window, file.kpi.lifespan, file.kpi.rfm
 	for i := range w.Connections {
 		c := &w.Connections[i]
 		c.tree, c.path = root, "connections."+c.Name

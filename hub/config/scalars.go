@@ -155,6 +155,25 @@ var share = scalarOf(jsonschema.Schema{Type: "number", Minimum: "0", Maximum: "1
 	return value, "", ""
 })
 
+// years is a length of time.
+var years = scalarOf(jsonschema.Schema{Type: "number", Minimum: "0.1", Maximum: "100"}, func(_ *decoder, n *node) (float64, string, string) {
+	value, err := strconv.ParseFloat(n.text, 64)
+	if !n.scalar() || n.kind == text && !n.foreign || err != nil || !(value >= 0.1 && value <= 100) {
+		return 0, "a number from 0.1 to 100 is needed", ""
+	}
+	return value, "", ""
+})
+
+var decimalForm = regexp.MustCompile(`^[0-9]{1,15}(\.[0-9]{1,4})?$`)
+
+// decimal is an amount of money, kept as it is written.
+var decimal = scalarOf(jsonschema.Schema{Type: "number", Minimum: "0"}, func(_ *decoder, n *node) (string, string, string) {
+	if !n.scalar() || !decimalForm.MatchString(n.text) {
+		return "", "an amount of money is needed", "e.g. 50000 or 99.90"
+	}
+	return n.text, "", ""
+})
+
 var region = scalarOf(jsonschema.Schema{Type: "string", Pattern: "^[A-Z]{2}$"}, func(_ *decoder, n *node) (string, string, string) {
 	if !phonenumbers.GetSupportedRegions()[n.text] {
 		return "", "not a country", "use an ISO 3166-1 code of two capitals, e.g. RU, KZ or US"

@@ -20,7 +20,11 @@ type workspaceFile struct {
 	Workspace
 }
 
-type kpiRule struct{ window int }
+type kpiRule struct {
+	window   int
+	lifespan Lifespan
+	rfm      RFM
+}
 
 var workspaceForm = object(
 	key("workspace", workspaceName, func(w *workspaceFile) *string { return &w.Name },
@@ -40,8 +44,13 @@ var workspaceForm = object(
 	key("connections", named(connectionForm, "connection name", func(c *Connection, name string) { c.Name = name }),
 		func(w *workspaceFile) *[]Connection { return &w.Connections },
 		"Accounts in other systems, by a name of your choice."),
+	key("customer_fields", dictionary[string](oneOf("integer", "decimal", "money", "text", "boolean", "date", "texts"), customerFieldName),
+		func(w *workspaceFile) *map[string]string { return &w.CustomerFields },
+		"Own fields of customers with their types, for rules and mailings; connections fill them through fields."),
 	key("orders", ordersForm, func(w *workspaceFile) *OrdersRule { return &w.Orders },
 		"What an order is.", byDefault("{}")),
+	key("rates", ratesForm, func(w *workspaceFile) *RatesRule { return &w.Rates },
+		"Exchange rates for orders in other currencies.", byDefault("{}")),
 	key("identity", identityForm, func(w *workspaceFile) *Identity { return &w.Identity },
 		"Which records are one person.", byDefault("{}")),
 	key("consent", consentForm, func(w *workspaceFile) *Consent { return &w.Consent },
@@ -64,6 +73,42 @@ var workspaceName = scalarOf(jsonschema.Schema{Type: "string", Pattern: nameForm
 var kpiForm = object(
 	key("window_days", whole(1, 3650), func(k *kpiRule) *int { return &k.window },
 		"Days after the last order during which a customer is active; dormant for as many again, then lost.", byDefault("90")),
+	key("lifespan", lifespan, func(k *kpiRule) *Lifespan { return &k.lifespan },
+		"How long a customer stays, for clv_simple: churn (1 / yearly churn, at most 10 years), observed (of those lost), or {years: 3}.", byDefault("churn")),
+	key("rfm", rfmForm, func(k *kpiRule) *RFM { return &k.rfm },
+		"How scores of recency, frequency and money are given.", byDefault("{}")),
+)
+
+var lifespanYears = object(
+	key("years", years, func(l *Lifespan) *float64 { return &l.Years }, "Years that a customer stays.", required),
+)
+
+var lifespanMethod = oneOf(LifespanByChurn, LifespanObserved)
+
+// lifespan is a method, or a number of years.
+var lifespan = shape[Lifespan]{
+	read: func(d *decoder, n *node, path string) Lifespan {
+		if n.kind == mapping {
+			given := lifespanYears.read(d, n, path)
+			given.Method = LifespanYears
+			return given
+		}
+		return Lifespan{Method: lifespanMethod.read(d, n, path)}
+	},
+	schema: func() *jsonschema.Schema {
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{lifespanMethod.schema(), lifespanYears.schema()}}
+	},
+}
+
+var rfmForm = object(
+	key("method", oneOf(RFMByShare, RFMByRank, RFMFixed), func(r *RFM) *RFMMethod { return &r.Method },
+		"share: by the share of customers who are worse; ntile: equal groups by rank; fixed: by the bounds below.", byDefault("share")),
+	key("recency_days", listOf(whole(0, 100_000)), func(r *RFM) *[]int { return &r.RecencyDays },
+		"Four bounds, ascending: R is 5 up to the first one, 1 beyond the last one."),
+	key("orders", listOf(whole(1, 1_000_000)), func(r *RFM) *[]int { return &r.Orders },
+		"Four bounds, ascending: F is 1 below the first one, 5 from the last one on."),
+	key("net_value", listOf(decimal), func(r *RFM) *[]string { return &r.NetValue },
+		"Four bounds in the workspace's currency, ascending: M is 1 below the first one, 5 from the last one on."),
 )
 
 var connectionForm = object(
@@ -168,6 +213,21 @@ var ordersForm = object(
 		"Who an order is by when it names both.", byDefault("contact")),
 )
 
+var customerFieldForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+
+// customerFieldName checks the form alone; that a name is taken is found by the rule language.
+func customerFieldName(name string) (string, string) {
+	if customerFieldForm.MatchString(name) {
+		return "", ""
+	}
+	return "not a name of a field", "use small Latin letters, digits and _, at most 63, starting with a letter"
+}
+
+var ratesForm = object(
+	key("from", stream, func(r *RatesRule) *StreamRef { return &r.From },
+		"Stream of exchange rates, as connection.stream. Left out, the rates of all streams count."),
+)
+
 var kindForm = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 var strongID = scalarOf(jsonschema.Schema{Type: "string"}, func(_ *decoder, n *node) (string, string, string) {
@@ -185,6 +245,10 @@ var identityForm = object(
 		"Patterns of identifiers that join nothing, because many people share them."),
 	key("strong", listOf(strongID), func(i *Identity) *[]string { return &i.StrongKinds },
 		"What identifies one person for certain: streams whose record key does (connection.stream), or kinds of ids."),
+	key("anonymous", listOf(label), func(i *Identity) *[]string { return &i.Anonymous },
+		"Patterns of names that stand for whoever comes to the till, e.g. Розница*; their orders are orders without a customer."),
+	key("branches", oneOf(BranchesTogether, BranchesApart), func(i *Identity) *Branches { return &i.Branches },
+		"Whether companies with one tax number (INN) and different KPP are one customer.", byDefault("together")),
 	key("phone_region", region, func(i *Identity) *string { return &i.PhoneRegion },
 		"Country, ISO 3166-1, of phone numbers without a country code.", byDefault("RU")),
 )

@@ -69,6 +69,8 @@ type Profile struct {
 	Channel  string           `json:"channel,omitempty"`
 	Owner    *entity.Ref      `json:"owner,omitempty"`
 	Tags     []string         `json:"tags,omitempty"`
+	// Custom are the workspace's own fields by name, as the sources have them.
+	Custom entity.Custom `json:"custom,omitempty"`
 }
 
 // Order is a valid purchase as figures use it.
@@ -84,6 +86,13 @@ type Order struct {
 	// Base is the amount in minor units of the workspace's currency; meaningless while Converted is false.
 	Base      int64
 	Converted bool
+}
+
+// Goods are what a customer has bought, each list sorted and without repetition.
+type Goods struct {
+	// Products by article number and by name: of one that has both, both are listed.
+	Products   []string
+	Categories []string
 }
 
 // Refund is money given back.

@@ -43,16 +43,11 @@ func Email(s string) (string, bool) {
 	if err != nil || !validDomain(domain) {
 		return "", false
 	}
-	local, domain = sameMailbox(local, domain)
 	if len(local)+1+len(domain) > maxEmail {
 		return "", false
 	}
 	return local + "@" + domain, true
 }
-
-// sameMailbox is the place for equivalences between spellings that a mail provider delivers to one mailbox, as
-// dots in one provider's local parts or several domains of another. Today every spelling is a mailbox of its own.
-func sameMailbox(local, domain string) (string, string) { return local, domain }
 
 func validLocal(local string) bool {
 	if local == "" || len(local) > maxLocal || local[0] == '.' || local[len(local)-1] == '.' || strings.Contains(local, "..") {
@@ -85,6 +80,16 @@ func Phone(s, region string) (string, bool) {
 	}
 	number.Extension = nil
 	return phonenumbers.Format(number, phonenumbers.E164), true
+}
+
+// PhoneCountry returns the country (ISO 3166-1 alpha-2) that a number in E.164 belongs to, or "" if it belongs to none.
+// Countries may share a code: of +7, numbers with 6 or 7 next are Kazakhstan's.
+func PhoneCountry(e164 string) string {
+	number, err := phonenumbers.Parse(e164, "")
+	if err != nil {
+		return ""
+	}
+	return phonenumbers.GetRegionCodeForNumber(number)
 }
 
 // invisible characters come along when addresses are copied from pages and tables.

@@ -12,6 +12,7 @@ import (
 	"github.com/regulars/regulars/hub/customer"
 	"github.com/regulars/regulars/hub/identity"
 	"github.com/regulars/regulars/hub/store"
+	"github.com/regulars/regulars/internal/property"
 )
 
 func part(names ...string) identity.Part {
@@ -182,8 +183,8 @@ func drawParts(t *rapid.T) []identity.Part {
 
 // Whatever happens to the records, no id is lost or given twice, no alias stands for another alias, and settling
 // the same parts again changes nothing (R3).
-func TestAssignKeepsEveryID(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyAssignKeepsEveryID(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		r := &register{}
 		for range rapid.IntRange(1, 8).Draw(t, "steps") {
 			before := r.ids()
@@ -207,8 +208,8 @@ func TestAssignKeepsEveryID(t *testing.T) {
 }
 
 // The order in which holders and parts are given does not matter.
-func TestAssignIgnoresOrder(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyAssignIgnoresOrder(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		r := &register{}
 		for range rapid.IntRange(1, 4).Draw(t, "steps") {
 			r.apply(t, drawParts(t))
@@ -229,8 +230,8 @@ func TestAssignIgnoresOrder(t *testing.T) {
 
 // R6: a join that is undone gives every customer the id it had. Where a customer holds the anchors of several ids,
 // one of them comes back.
-func TestAssignUndoesJoins(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyAssignUndoesJoins(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		r := &register{}
 		for range rapid.IntRange(1, 4).Draw(t, "steps") {
 			r.apply(t, drawParts(t))

@@ -26,6 +26,8 @@ type Source struct {
 	ConnectionPriority int
 	Contact            *entity.Contact
 	Company            *entity.Company
+	// Own are the values of the workspace's own fields, by name.
+	Own entity.Custom
 }
 
 // connectionKinds are kinds of ids that mean something only within the system that gave them: without a namespace
@@ -35,7 +37,8 @@ var connectionKinds = []string{"external", "site_client", "messenger"}
 // Identifiers returns all that points at the record's customer, sorted and without repetition: addresses in normal
 // form, ids, and the record key where it is a strong id. Those that make no edge under the rules are among them,
 // because consents and destinations look customers up by them; Partition tells them apart. What has no normal form
-// is left out. A record of an anonymous customer has none: what it carries belongs to many people or nobody.
+// is left out, and so is an INN with wrong check digits; tax numbers of other countries need a kind or namespace of their
+// own. A record of an anonymous customer has none: what it carries belongs to many people or nobody.
 func Identifiers(r Source, rules Rules) []customer.Identifier {
 	var (
 		emails, phones []entity.Address
@@ -52,21 +55,31 @@ func Identifiers(r Source, rules Rules) []customer.Identifier {
 	connection := strconv.FormatInt(int64(r.Key.Connection), 10)
 	var out []customer.Identifier
 	for _, address := range emails {
-		if value, ok := Email(address.Value); ok {
+		for _, value := range Emails(address.Value) {
 			out = append(out, customer.Identifier{Kind: EmailKind, Value: value})
+			// A never-matching spelling gives no evidence under its mailbox either.
+			if sharedMailbox(value) && !rules.neverMatches(value) {
+				out = append(out, customer.Identifier{Kind: MailboxKind, Value: Mailbox(value)})
+			}
 		}
 	}
 	for _, address := range phones {
-		if value, ok := rules.phone(address.Value); ok {
+		for _, value := range rules.phones(address.Value) {
 			out = append(out, customer.Identifier{Kind: PhoneKind, Value: value})
 		}
 	}
 	for _, id := range ids {
 		kind, namespace, value := strings.ToLower(strings.TrimSpace(id.Kind)), strings.TrimSpace(id.Namespace), strings.TrimSpace(id.Value)
-		if kind == "" || value == "" || kind == EmailKind || kind == PhoneKind || kind == RecordKind {
+		if kind == "" || value == "" || kind == EmailKind || kind == PhoneKind || kind == MailboxKind || kind == RecordKind {
 			continue // addresses have fields of their own with a normal form, and record keys come from the hub alone
 		}
 		strong := rules.strong(kind, namespace)
+		if kind == innKind && namespace == "" && !ValidINN(value) {
+			if placeholderINN(value) {
+				continue
+			}
+			strong = false // a slip: it still joins what has the same, and keeps nobody apart
+		}
 		if namespace == "" && slices.Contains(connectionKinds, kind) {
 			namespace = connection
 		}

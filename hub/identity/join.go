@@ -53,6 +53,7 @@ type joiner struct {
 	nodes   []Node
 	apart   [][]int         // by root: nodes that a cut keeps out
 	strong  []map[space]int // by root: class of the strong ids of each space
+	names   [][]*personName // by root: what its people are called
 	joined  []join
 	refused []join
 }
@@ -66,7 +67,7 @@ type join struct {
 }
 
 func newJoiner(nodes []Node, apart [][2]int) *joiner {
-	j := &joiner{forest: newForest(len(nodes)), nodes: nodes, apart: make([][]int, len(nodes)), strong: make([]map[space]int, len(nodes))}
+	j := &joiner{forest: newForest(len(nodes)), nodes: nodes, apart: make([][]int, len(nodes)), strong: make([]map[space]int, len(nodes)), names: namesOf(nodes)}
 	for _, pair := range apart {
 		j.apart[pair[0]] = append(j.apart[pair[0]], pair[1])
 		j.apart[pair[1]] = append(j.apart[pair[1]], pair[0])
@@ -111,10 +112,11 @@ func (j *joiner) learnStrongIDs() {
 }
 
 // follow joins the records of a claim. Records are taken in the order of keys; each joins the first earlier part
-// that it may, which leaves parts of which no two can be joined. It stops and reports false when there are more of
-// those than limit.
+// of the same person by name that it may, which leaves parts of which no two can be joined. It stops and reports false
+// when there are more of those than limit.
 func (j *joiner) follow(c claim, limit int) bool {
 	edge := Edge{Strength: c.strength, Identifier: c.identifier}
+	person := j.tellApart(c)
 	var firsts []int // the first record of each part met
 	for _, member := range c.members {
 		if slices.ContainsFunc(firsts, func(first int) bool { return j.find(first) == j.find(member) }) {
@@ -122,7 +124,7 @@ func (j *joiner) follow(c claim, limit int) bool {
 		}
 		found := false
 		for _, first := range firsts {
-			found = j.join(edge, first, member) || found
+			found = j.join(edge, first, member, person != nil && person[first] != person[member]) || found
 		}
 		if found {
 			continue
@@ -134,8 +136,8 @@ func (j *joiner) follow(c claim, limit int) bool {
 	return true
 }
 
-// join makes one part of two unless a rule forbids it.
-func (j *joiner) join(edge Edge, a, b int) bool {
+// join makes one part of two unless a rule forbids it, or they were told apart by name.
+func (j *joiner) join(edge Edge, a, b int, toldApart bool) bool {
 	rootA, rootB := j.find(a), j.find(b)
 	if rootA == rootB {
 		return true
@@ -143,6 +145,9 @@ func (j *joiner) join(edge Edge, a, b int) bool {
 	made := join{edge: edge, a: a, b: b}
 	made.edge.A, made.edge.B = j.nodes[min(a, b)].Key, j.nodes[max(a, b)].Key
 	made.reason, made.at = j.obstacle(rootA, rootB)
+	if made.reason == "" && toldApart {
+		made.reason = RefusedNames
+	}
 	if made.reason != "" {
 		j.refused = append(j.refused, made)
 		return false
@@ -151,6 +156,10 @@ func (j *joiner) join(edge Edge, a, b int) bool {
 	root, gone := j.union(rootA, rootB)
 	j.apart[root] = append(j.apart[root], j.apart[gone]...)
 	j.apart[gone] = nil
+	for _, name := range j.names[gone] {
+		j.names[root] = appendNew(j.names[root], name)
+	}
+	j.names[gone] = nil
 	if j.strong[root] == nil {
 		j.strong[root] = j.strong[gone]
 	} else {
@@ -160,6 +169,20 @@ func (j *joiner) join(edge Edge, a, b int) bool {
 	}
 	j.strong[gone] = nil
 	return true
+}
+
+// refuseShared notes that an address of many people joins none of the parts that have it: each with the next, since
+// every pair would be too many.
+func (j *joiner) refuseShared(c claim) {
+	last := c.members[0]
+	for _, member := range c.members[1:] {
+		if j.find(member) == j.find(last) {
+			continue
+		}
+		edge := Edge{Strength: c.strength, Identifier: c.identifier, A: j.nodes[last].Key, B: j.nodes[member].Key}
+		j.refused = append(j.refused, join{edge: edge, a: last, b: member, reason: RefusedShared})
+		last = member
+	}
 }
 
 func (j *joiner) obstacle(rootA, rootB int) (RefusalReason, space) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/regulars/regulars/contracts/entity"
 	"github.com/regulars/regulars/hub/customer"
 	"github.com/regulars/regulars/hub/store"
 )
@@ -13,6 +14,8 @@ type Node struct {
 	Key         store.RecordKey
 	Kind        customer.Kind
 	Identifiers []customer.Identifier
+	// Names are what the record calls its person, as evidence against a join by phone or e-mail; none is unknown.
+	Names []entity.Name
 }
 
 // Pin is a person's decision that two records are one customer.
@@ -65,6 +68,11 @@ const (
 	RefusedStrongIDs RefusalReason = "different_strong_ids"
 	// RefusedKinds: a person and a company are never one customer.
 	RefusedKinds RefusalReason = "person_and_company"
+	// RefusedNames: the evidence is a phone or an e-mail address, and the two customers have the names of different people,
+	// or several people share it and a name does not tell which of them is meant.
+	RefusedNames RefusalReason = "different_names"
+	// RefusedShared: the evidence is a phone or an e-mail address that many differently named people have.
+	RefusedShared RefusalReason = "shared_by_many"
 )
 
 // Refusal is an edge that was not followed, and why.
@@ -107,8 +115,14 @@ type Part struct {
 // Evidence is taken in the order of strength, then identifier, then record key; each piece joins two parts unless
 //
 //   - a cut names a record in one and a record in the other,
-//   - the two have different strong ids of one kind and namespace, or
-//   - one is a person and the other a company.
+//   - the two have different strong ids of one kind and namespace,
+//   - one is a person and the other a company, or
+//   - the evidence is a phone or an e-mail address, and names speak against it.
+//
+// Names are compared (SameName) among all who share an address. By e-mail, different first names are different people;
+// by phone different surnames are too. A first name alone goes to the one person it agrees with, no name to the only person there is;
+// neither goes anywhere where three people or more share the address, or where it is a fixed line that more than a
+// first name would be needed for. An address of five people or more joins nobody and ties nothing together.
 //
 // Precedence: a cut stands above everything, also above a pin, because of two people's decisions the one that
 // joins nobody does less harm. A pin stands above strong ids: somebody has looked and decided. Strong ids that a
@@ -118,6 +132,9 @@ type Part struct {
 // Pins and cuts that name records outside nodes are passed over.
 func Partition(nodes []Node, pins []Pin, cuts []Cut, rules Rules) []Part {
 	nodes = distinct(nodes)
+	if rules.BranchesApart {
+		tellBranchesApart(nodes)
+	}
 	index := make(map[store.RecordKey]int, len(nodes))
 	for i, node := range nodes {
 		index[node.Key] = i
@@ -126,19 +143,26 @@ func Partition(nodes []Node, pins []Pin, cuts []Cut, rules Rules) []Part {
 	apart := pairs(index, cuts, func(c Cut) (store.RecordKey, store.RecordKey) { return c.A, c.B })
 	claims := claimsOf(nodes, rules)
 
+	j := newJoiner(nodes, apart)
+	shared := make([]bool, len(claims))
+	for i, c := range claims {
+		shared[i] = manyPeople(c, j.names)
+	}
 	components := newForest(len(nodes))
 	for _, pair := range pinned {
 		components.union(pair[0], pair[1])
 	}
-	for _, c := range claims {
+	for i, c := range claims {
+		if shared[i] {
+			continue
+		}
 		for _, member := range c.members[1:] {
 			components.union(c.members[0], member)
 		}
 	}
 
-	j := newJoiner(nodes, apart)
 	for _, pair := range pinned {
-		j.join(Edge{Strength: ByPin}, pair[0], pair[1])
+		j.join(Edge{Strength: ByPin}, pair[0], pair[1], false)
 	}
 	j.learnStrongIDs()
 	quarantine := make(map[int]QuarantineReason)
@@ -152,13 +176,19 @@ func Partition(nodes []Node, pins []Pin, cuts []Cut, rules Rules) []Part {
 			quarantine[components.find(c.members[0])] = StrongIDShared
 		}
 	}
-	for _, c := range claims[weak:] {
+	for i, c := range claims[weak:] {
+		if shared[weak+i] {
+			continue
+		}
 		if root := components.find(c.members[0]); components.size[root] > rules.maxComponent() && j.spansParts(c) {
 			quarantine[root] = TooManyRecords
 		}
 	}
-	for _, c := range claims[weak:] {
-		if quarantine[components.find(c.members[0])] != TooManyRecords {
+	for i, c := range claims[weak:] {
+		switch {
+		case shared[weak+i]:
+			j.refuseShared(c)
+		case quarantine[components.find(c.members[0])] != TooManyRecords:
 			// In a component within bounds no claim can keep more parts apart than the bound.
 			j.follow(c, rules.maxComponent())
 		}
@@ -176,11 +206,27 @@ func distinct(nodes []Node) []Node {
 	for _, node := range sorted {
 		if last := len(out) - 1; last >= 0 && out[last].Key == node.Key {
 			out[last].Identifiers = slices.Concat(out[last].Identifiers, node.Identifiers)
+			out[last].Names = slices.Concat(out[last].Names, node.Names)
 			continue
 		}
 		out = append(out, node)
 	}
 	return out
+}
+
+// tellBranchesApart lets KPPs forbid joins as strong ids do. They still make none.
+func tellBranchesApart(nodes []Node) {
+	for i := range nodes {
+		if nodes[i].Kind != customer.Company {
+			continue
+		}
+		nodes[i].Identifiers = slices.Clone(nodes[i].Identifiers)
+		for k := range nodes[i].Identifiers {
+			if id := &nodes[i].Identifiers[k]; id.Kind == kppKind {
+				id.Strong = true
+			}
+		}
+	}
 }
 
 // pairs translates decisions about record keys into sorted, distinct pairs of node indexes, smaller first.
@@ -247,7 +293,7 @@ func claimsOf(nodes []Node, rules Rules) []claim {
 
 func weakStrength(kind string) Strength {
 	switch kind {
-	case EmailKind:
+	case EmailKind, MailboxKind:
 		return ByEmail
 	case PhoneKind:
 		return ByPhone

@@ -12,6 +12,7 @@ import (
 	"github.com/regulars/regulars/hub/customer"
 	"github.com/regulars/regulars/hub/identity"
 	"github.com/regulars/regulars/hub/store"
+	"github.com/regulars/regulars/internal/property"
 )
 
 // world is a small workspace in which everything collides: few values, many records.
@@ -85,8 +86,8 @@ func partOf(parts []identity.Part) map[store.RecordKey]int {
 }
 
 // R2: order and repetition of records, identifiers, pins and cuts do not matter.
-func TestPartitionIgnoresOrder(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyPartitionIgnoresOrder(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		w := drawWorld(t, true)
 		want := w.partition()
 
@@ -114,8 +115,8 @@ func TestPartitionIgnoresOrder(t *testing.T) {
 	})
 }
 
-func TestPartitionKeepsItsRules(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyPartitionKeepsItsRules(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		w := drawWorld(t, true)
 		parts := w.partition()
 		at := partOf(parts)
@@ -148,8 +149,8 @@ func TestPartitionKeepsItsRules(t *testing.T) {
 	})
 }
 
-func TestPartitionKeepsStrongIDsApart(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyPartitionKeepsStrongIDsApart(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		w := drawWorld(t, false)
 		at := partOf(w.partition())
 		type space struct {
@@ -173,8 +174,8 @@ func TestPartitionKeepsStrongIDsApart(t *testing.T) {
 }
 
 // What two parts share without being one is always explained, by a refusal or by quarantine.
-func TestPartitionExplainsWhatItLeavesApart(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyPartitionExplainsWhatItLeavesApart(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		w := drawWorld(t, true)
 		parts := w.partition()
 		at := partOf(parts)
@@ -198,8 +199,8 @@ func shareEdge(a, b identity.Node, rules identity.Rules) bool {
 }
 
 // Recomputing only what a record can reach gives what the whole workspace would.
-func TestPartitionOfAComponentEqualsTheWhole(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyPartitionOfAComponentEqualsTheWhole(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		w := drawWorld(t, true)
 		if len(w.nodes) == 0 {
 			return
@@ -239,8 +240,8 @@ func TestPartitionOfAComponentEqualsTheWhole(t *testing.T) {
 }
 
 // A part looked at by itself is one part: nothing outside it was needed to join it.
-func TestPartitionIsIdempotent(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyPartitionIsIdempotent(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		w := drawWorld(t, false)
 		byKey := make(map[store.RecordKey]identity.Node)
 		for _, node := range w.nodes {
@@ -259,8 +260,8 @@ func TestPartitionIsIdempotent(t *testing.T) {
 
 // The plain form of the algorithm: every pair of records that share an identifier is an edge, and edges are taken
 // in the order of (strength, identifier, first record, second record).
-func TestPartitionEqualsThePlainForm(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+func TestPropertyPartitionEqualsThePlainForm(t *testing.T) {
+	property.Draw(t, func(t *rapid.T) {
 		w := drawWorld(t, false)
 		w.rules.MaxComponent = len(w.nodes)
 		require.Equal(t, plainPartition(w), members(w.partition()))

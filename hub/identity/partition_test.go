@@ -41,6 +41,8 @@ func inn(value string) customer.Identifier {
 	return customer.Identifier{Kind: "inn", Value: value, Strong: true}
 }
 
+func kpp(value string) customer.Identifier { return customer.Identifier{Kind: "kpp", Value: value} }
+
 func chat(value string) customer.Identifier {
 	return customer.Identifier{Kind: "messenger", Namespace: "1", Value: value}
 }
@@ -175,6 +177,19 @@ func TestPartition(t *testing.T) {
 				company("a", customer.Identifier{Kind: "kpp", Value: "770101001"}), company("b", customer.Identifier{Kind: "kpp", Value: "770101001"}),
 			},
 			want: [][]store.RecordKey{keys("a"), keys("b")},
+		},
+		{
+			name:  "branches of one company are one",
+			nodes: []identity.Node{company("a", inn("1"), kpp("1")), company("b", inn("1"), kpp("2"))},
+			want:  [][]store.RecordKey{keys("a", "b")},
+		},
+		{
+			name: "branches told apart by their KPP, where both have one",
+			nodes: []identity.Node{
+				company("a", inn("1"), kpp("1")), company("b", inn("1"), kpp("2")), company("c", inn("1"), kpp("2")), company("d", inn("1")),
+			},
+			rules: func(r *identity.Rules) { r.BranchesApart = true },
+			want:  [][]store.RecordKey{keys("a", "d"), keys("b", "c")},
 		},
 		{
 			name:  "a record given twice is one record",

@@ -28,24 +28,25 @@ func Profile(records []Source, rules Rules) customer.Profile {
 	)
 	for _, record := range sorted {
 		if contact := record.Contact; contact != nil && !contact.Anonymous {
-			take(&profile.Name, fullName(contact.Name))
+			take(&profile.Name, FullName(contact.Name))
 			take(&profile.Greeting, contact.Name.First)
 			take(&profile.Language, contact.Language)
 			if profile.Birthday == nil && contact.Birthday != nil {
 				birthday := *contact.Birthday
 				profile.Birthday = &birthday
 			}
-			emails.add(contact.Emails, Email)
-			phones.add(contact.Phones, rules.phone)
+			emails.add(contact.Emails, Emails)
+			phones.add(contact.Phones, rules.phones)
 			takeCommon(&profile, contact.Place, contact.Origin, contact.Owner, contact.Tags)
 		}
 		if company := record.Company; company != nil && !company.Anonymous {
 			take(&profile.Name, company.Name)
-			emails.add(company.Emails, Email)
-			phones.add(company.Phones, rules.phone)
+			emails.add(company.Emails, Emails)
+			phones.add(company.Phones, rules.phones)
 			takeCommon(&profile, company.Place, company.Origin, company.Owner, company.Tags)
 		}
 	}
+	profile.Custom = ownFields(sorted)
 	profile.Emails, profile.Phones = emails.list(), phones.list()
 	slices.Sort(profile.Tags)
 	profile.Tags = slices.Compact(profile.Tags)
@@ -67,6 +68,24 @@ func takeCommon(profile *customer.Profile, place entity.Place, origin entity.Ori
 	}
 }
 
+// ownFields takes of each of the workspace's own fields the first value that is not empty.
+func ownFields(sorted []Source) entity.Custom {
+	var own entity.Custom
+	for _, record := range sorted {
+		for field, value := range record.Own {
+			text := string(value)
+			if _, taken := own[field]; taken || text == "null" || text == `""` || text == "[]" {
+				continue
+			}
+			if own == nil {
+				own = entity.Custom{}
+			}
+			own[field] = value
+		}
+	}
+	return own
+}
+
 // take fills a field that no earlier record has filled.
 func take(field *string, value string) {
 	if *field == "" {
@@ -74,28 +93,28 @@ func take(field *string, value string) {
 	}
 }
 
-func fullName(name entity.Name) string {
+// FullName is a name in one piece: as the source wrote it, else first, middle and last name.
+func FullName(name entity.Name) string {
 	if full := strings.TrimSpace(name.Full); full != "" {
 		return full
 	}
 	return strings.Join(strings.Fields(name.First+" "+name.Middle+" "+name.Last), " ")
 }
 
-func (r Rules) phone(s string) (string, bool) { return Phone(s, r.PhoneRegion) }
+func (r Rules) phones(s string) []string { return Phones(s, r.PhoneRegion) }
 
 // addresses collects addresses of one kind in the order in which a profile shows them.
 type addresses struct{ primary, others []string }
 
-func (a *addresses) add(list []entity.Address, normal func(string) (string, bool)) {
+func (a *addresses) add(list []entity.Address, normal func(string) []string) {
 	primary := max(0, slices.IndexFunc(list, func(address entity.Address) bool { return address.Primary }))
 	for i, address := range list {
-		value, ok := normal(address.Value)
-		switch {
-		case !ok:
-		case i == primary:
-			a.primary = append(a.primary, value)
-		default:
-			a.others = append(a.others, value)
+		for _, value := range normal(address.Value) {
+			if i == primary {
+				a.primary = append(a.primary, value)
+			} else {
+				a.others = append(a.others, value)
+			}
 		}
 	}
 }

@@ -24,6 +24,8 @@ import (
 const (
 	// EmailKind marks e-mail addresses in normal form.
 	EmailKind = "email"
+	// MailboxKind marks the key of a mailbox (Mailbox), beside the address as it is spelled.
+	MailboxKind = "mailbox"
 	// PhoneKind marks phone numbers in E.164.
 	PhoneKind = "phone"
 	// RecordKind marks the record key of a stream whose keys identify people.
@@ -43,8 +45,14 @@ type Rules struct {
 	NeverMatch []Glob
 	// StrongKinds lists the kinds of ids that identify one customer for certain, as "kind" or "kind/namespace".
 	StrongKinds []string
+	// BranchesApart makes companies with different KPPs different customers, although their INN is one: branches that buy
+	// for themselves. By default they are one.
+	BranchesApart bool
 	// PhoneRegion (ISO 3166-1 alpha-2) is assumed for phone numbers without a country code; empty rejects them.
 	PhoneRegion string
+	// Anonymous names, beside Dummy, what a record is called that is about nobody, e.g. "интернет*". Patterns are held against
+	// the name in lower case, with е for ё and one space for anything but letters and digits.
+	Anonymous []Glob
 	// MaxComponent bounds the records that weak identifiers may tie together; 0 means DefaultMaxComponent.
 	MaxComponent int
 }
@@ -62,18 +70,18 @@ func DefaultRules() Rules {
 // Joins says whether two records that share the identifier are candidates for one customer. Whoever collects the
 // records for Partition follows exactly the identifiers this accepts.
 func (r Rules) Joins(id customer.Identifier) bool {
+	if certainJunk(id.Kind, id.Value) {
+		return false
+	}
 	switch id.Kind {
-	case EmailKind:
+	case EmailKind, MailboxKind:
 		return r.MatchEmail && !r.neverMatches(id.Value)
 	case PhoneKind:
 		return r.MatchPhone && !r.neverMatches(id.Value)
 	default:
-		return !slices.Contains(sharedKinds, id.Kind)
+		return id.Kind != kppKind
 	}
 }
-
-// sharedKinds belong to many customers each. A KPP is that of a tax office and a reason, not of a company.
-var sharedKinds = []string{"kpp"}
 
 func (r Rules) neverMatches(value string) bool {
 	return slices.ContainsFunc(r.NeverMatch, func(g Glob) bool { return g.Match(value) })

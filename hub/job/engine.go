@@ -165,9 +165,15 @@ func (e *Engine) TickAge() time.Duration {
 // Run takes up what an earlier process left, then works until ctx ends. It returns when all its jobs have stopped.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.takeOver(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it began: nothing runs yet
+		}
 		return fmt.Errorf("taking up unfinished work: %w", err)
 	}
 	if err := e.queue.Start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("starting the job queue: %w", err)
 	}
 	defer e.cancelAll()

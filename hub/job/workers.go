@@ -285,6 +285,9 @@ type settleWorker struct {
 // settleFor is how long one settle job goes on from batch to batch before others get their turn.
 const settleFor = 10 * time.Second
 
+// Timeout bounds one settle job; it ends long before, unless a batch drags everybody who shares an identifier along.
+func (w *settleWorker) Timeout(*river.Job[settleArgs]) time.Duration { return 10 * time.Minute }
+
 // NextRetry implements river.Worker.
 func (w *settleWorker) NextRetry(*river.Job[settleArgs]) time.Time {
 	return w.engine.opts.Clock.Now().Add(again)

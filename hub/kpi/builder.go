@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
-	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -28,24 +28,24 @@ var errTooManyRows = errors.New("a ledger holds at most 2147483647 orders and as
 type Builder struct {
 	currency string
 	zone     *time.Location
-	// chunks hold the orders as they came in, all but the last one full: one slice would be copied many times over
+	// blocks hold the orders as they came in, all but the last one full: one slice would be copied many times over
 	// while it grows.
-	chunks  [][]orderRow
+	blocks  [][]orderRow
 	count   int
-	sorted  []int32 // places in chunks in the order of the columns
+	sorted  []int32 // places in blocks in the order of the columns
 	refunds []RefundRow
 	// keys holds the record keys of all orders one after the other: millions of small strings would cost more memory
 	// than the rest of the rows, and time of the garbage collector.
 	keys     []byte
 	words    wordList
 	dayStart map[entity.Date]int64
-	warnings Warnings
+	negative map[customer.ID]int
 }
 
-const chunkRows = 1 << 14
+const blockRows = 1 << 14
 
 // added is the i-th order as they came in.
-func (b *Builder) added(i int) *orderRow { return &b.chunks[i/chunkRows][i%chunkRows] }
+func (b *Builder) added(i int) *orderRow { return &b.blocks[i/blockRows][i%blockRows] }
 
 // row is the i-th order in the order of the columns.
 func (b *Builder) row(i int) *orderRow { return b.added(int(b.sorted[i])) }
@@ -75,7 +75,7 @@ func NewBuilder(currency string, zone *time.Location) *Builder {
 	if zone == nil {
 		zone = time.UTC
 	}
-	return &Builder{currency: currency, zone: zone, words: newWordList(), dayStart: map[entity.Date]int64{}}
+	return &Builder{currency: currency, zone: zone, words: newWordList(), dayStart: map[entity.Date]int64{}, negative: map[customer.ID]int{}}
 }
 
 // Build makes a ledger of rows in any order. See Builder.Ledger for errors.
@@ -93,7 +93,7 @@ func Build(currency string, zone *time.Location, orders iter.Seq[OrderRow], refu
 // AddOrder takes in one order. It keeps nothing of the row's strings, so these may be cut from larger buffers.
 func (b *Builder) AddOrder(row OrderRow) {
 	if row.Amount.Minor < 0 || row.Converted && row.Base < 0 {
-		b.warnings.NegativeOrders++
+		b.negative[row.Customer]++
 		return
 	}
 	if !row.Converted {
@@ -111,11 +111,11 @@ func (b *Builder) AddOrder(row OrderRow) {
 	} else {
 		at = row.At.UnixMicro()
 	}
-	if b.count%chunkRows == 0 {
-		b.chunks = append(b.chunks, make([]orderRow, 0, chunkRows))
+	if b.count%blockRows == 0 {
+		b.blocks = append(b.blocks, make([]orderRow, 0, blockRows))
 	}
 	b.count++
-	last := &b.chunks[len(b.chunks)-1]
+	last := &b.blocks[len(b.blocks)-1]
 	*last = append(*last, orderRow{
 		customer: row.Customer, at: at, sequence: row.Sequence, base: row.Base, amount: row.Amount.Minor,
 		connection: row.Connection, keyAt: len(b.keys), keyLength: uint32(len(row.Key)), on: row.On,
@@ -165,51 +165,89 @@ func (b *Builder) Ledger() (*Ledger, Warnings, error) {
 	if b.count >= math.MaxInt32 || len(b.refunds) >= math.MaxInt32 {
 		return nil, Warnings{}, errTooManyRows
 	}
-	if err := b.checkSums(); err != nil {
-		return nil, Warnings{}, err
+	if b.overflows() {
+		return nil, Warnings{}, b.tooMuchMoney()
 	}
 	b.sort()
 	refunds := b.link()
+	negative := make([]negativeOrders, 0, len(b.negative))
+	for _, id := range slices.Sorted(maps.Keys(b.negative)) {
+		negative = append(negative, negativeOrders{id, b.negative[id]})
+	}
 
 	l := &Ledger{currency: b.currency}
-	l.customers = b.customers(refunds)
-	l.orderFrom = offsets(l.customers, b.count, func(i int) customer.ID { return b.row(i).customer })
-	l.refundFrom = offsets(l.customers, len(refunds), func(i int) customer.ID { return refunds[i].customer })
-	b.fillOrders(&l.orders)
-	b.fillRefunds(&l.refunds, refunds)
-	l.orders.voidOn = b.voidDays(refunds)
-	return l, b.warnings, nil
+	words := newRecoder(b.words.words)
+	for row := 0; row < b.count || len(refunds) > 0 || len(negative) > 0; {
+		key := int64(math.MaxInt64)
+		if row < b.count {
+			key = partOf(b.row(row).customer)
+		}
+		if len(refunds) > 0 {
+			key = min(key, partOf(refunds[0].customer))
+		}
+		if len(negative) > 0 {
+			key = min(key, partOf(negative[0].customer))
+		}
+		to := row
+		for to < b.count && partOf(b.row(to).customer) == key {
+			to++
+		}
+		ofPart := while(refunds, func(r *linkedRefund) bool { return partOf(r.customer) == key })
+		p := b.part(key, row, to, refunds[:ofPart], words)
+		row, refunds = to, refunds[ofPart:]
+		ofPart = while(negative, func(n *negativeOrders) bool { return partOf(n.customer) == key })
+		if ofPart > 0 {
+			p.negative = slices.Clone(negative[:ofPart])
+		}
+		negative = negative[ofPart:]
+		p.sumUp()
+		l.add(p)
+	}
+	return l, l.Warnings(), nil
 }
 
-// checkSums makes sure that no sum of the ledger's money can overflow.
-func (b *Builder) checkSums() error {
-	var total uint64
-	var largest int64
-	var record store.RecordKey
-	overflow := false
-	add := func(amount int64, key func() store.RecordKey) {
-		sum, carry := bits.Add64(total, uint64(amount), 0)
-		total = sum
-		overflow = overflow || carry != 0 || sum > math.MaxInt64
-		if amount > largest {
-			largest, record = amount, key()
+// while counts the leading elements of which a condition holds.
+func while[T any](all []T, holds func(*T) bool) int {
+	for i := range all {
+		if !holds(&all[i]) {
+			return i
 		}
 	}
+	return len(all)
+}
+
+// overflows says whether a sum of the rows' money could.
+func (b *Builder) overflows() bool {
+	var total uint64
 	for i := range b.count {
-		row := b.added(i)
-		add(max(row.base, row.amount), func() store.RecordKey { return b.recordKey(row) })
+		if total += uint64(b.added(i).base); total > math.MaxInt64 {
+			return true
+		}
 	}
 	for i := range b.refunds {
-		row := &b.refunds[i]
-		add(max(row.Base, row.Amount.Minor), func() store.RecordKey {
-			return store.RecordKey{Connection: row.Connection, Stream: row.Stream, Key: row.Key}
-		})
+		if total += uint64(b.refunds[i].Base); total > math.MaxInt64 {
+			return true
+		}
 	}
-	if overflow {
-		return fmt.Errorf("%w: the largest is that of record %q of stream %s of connection %d; correct it in the source",
-			ErrTooMuchMoney, record.Key, record.Stream, record.Connection)
+	return false
+}
+
+// tooMuchMoney is ErrTooMuchMoney with the record that has the largest amount.
+func (b *Builder) tooMuchMoney() error {
+	largest := int64(-1)
+	var record store.RecordKey
+	for i := range b.count {
+		if row := b.added(i); row.base > largest {
+			largest, record = row.base, b.recordKey(row)
+		}
 	}
-	return nil
+	for i := range b.refunds {
+		if row := &b.refunds[i]; row.Base > largest {
+			largest, record = row.Base, store.RecordKey{Connection: row.Connection, Stream: row.Stream, Key: row.Key}
+		}
+	}
+	return fmt.Errorf("%w: the largest is that of record %q of stream %s of connection %d; correct it in the source",
+		ErrTooMuchMoney, record.Key, record.Stream, record.Connection)
 }
 
 func (b *Builder) key(row *orderRow) []byte { return b.keys[row.keyAt : row.keyAt+int(row.keyLength)] }
@@ -225,8 +263,7 @@ type place struct {
 	row      int32
 }
 
-// sort puts the rows into the order of the columns: by customer, those of no customer last, and a customer's as they
-// came about.
+// sort puts the rows into the order of the columns: by customer, and a customer's as they came about.
 func (b *Builder) sort() {
 	places := make([]place, b.count)
 	for i := range places {
@@ -236,7 +273,7 @@ func (b *Builder) sort() {
 	slices.SortFunc(places, func(x, y place) int {
 		switch {
 		case x.customer != y.customer:
-			return compareCustomers(x.customer, y.customer)
+			return cmp.Compare(x.customer, y.customer)
 		case x.on != y.on:
 			return cmp.Compare(x.on, y.on)
 		}
@@ -246,19 +283,6 @@ func (b *Builder) sort() {
 	for i, place := range places {
 		b.sorted[i] = place.row
 	}
-}
-
-// compareCustomers puts no customer behind all others.
-func compareCustomers(x, y customer.ID) int {
-	switch {
-	case x == y:
-		return 0
-	case x == 0:
-		return 1
-	case y == 0:
-		return -1
-	}
-	return cmp.Compare(x, y)
 }
 
 // compareWithinDay decides which of a customer's orders of one day is the first: by moment, the start of the day where

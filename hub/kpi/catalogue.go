@@ -12,6 +12,7 @@ const (
 	UnitShare  Unit = "share"  // 0 to 1
 	UnitOrders Unit = "orders" // orders per buyer
 	UnitPoints Unit = "points" // 0 to 10000
+	UnitDays   Unit = "days"
 )
 
 // Direction says which way a figure should go.
@@ -73,6 +74,10 @@ var catalogue = []Entry{
 	{"purchase_frequency", Title{"Частота покупок", "Purchase frequency"}, UnitOrders, BetterUp, true},
 	{"purchase_frequency_year", Title{"Частота покупок за год", "Purchase frequency per year"}, UnitOrders, BetterUp, false},
 	{"ltv_historic", Title{"LTV по истории покупок", "Historic LTV"}, UnitMoney, BetterUp, false},
+	{"clv_simple", Title{"CLV по формуле", "CLV by the simple formula"}, UnitMoney, BetterUp, false},
+	{"loyal_revenue", Title{"Выручка постоянной аудитории", "Net revenue of earlier customers"}, UnitMoney, BetterUp, false},
+	{"churned_value", Title{"Годовая ценность ушедших", "Year's value of churned customers"}, UnitMoney, BetterDown, false},
+	{"cooperation_days", Title{"Средняя длительность сотрудничества", "Average length of cooperation"}, UnitDays, BetterUp, false},
 	{"return_rate_orders", Title{"Доля заказов с возвратом", "Share of refunded orders"}, UnitShare, BetterDown, false},
 	{"return_rate_money", Title{"Доля возвратов в выручке", "Share of revenue refunded"}, UnitShare, BetterDown, false},
 	{"top1_share", Title{"Доля крупнейшего клиента", "Share of the largest customer"}, UnitShare, BetterDown, false},

@@ -2,6 +2,7 @@ package kpi
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/regulars/regulars/contracts/entity"
@@ -12,8 +13,9 @@ import (
 // linkedRefund is a RefundRow that knows its order and the customer it counts for.
 type linkedRefund struct {
 	*RefundRow
-	order    int32 // -1: none
+	order    int32 // its place among all orders; -1: none
 	customer customer.ID
+	unknown  bool
 }
 
 // link finds the orders of the refunds and sorts these as the columns need them.
@@ -44,12 +46,12 @@ func (b *Builder) link() []linkedRefund {
 		if order := wanted[*row.Order]; order != missing {
 			linked[i].order, linked[i].customer = order, b.row(int(order)).customer
 		} else {
-			b.warnings.UnknownRefundOrders++
+			linked[i].unknown = true
 		}
 	}
 	slices.SortFunc(linked, func(x, y linkedRefund) int {
 		return cmp.Or(
-			compareCustomers(x.customer, y.customer),
+			cmp.Compare(x.customer, y.customer),
 			cmp.Compare(x.order, y.order), cmp.Compare(x.On, y.On), cmp.Compare(x.Connection, y.Connection),
 			cmp.Compare(x.Key, y.Key), cmp.Compare(x.Stream, y.Stream),
 		)
@@ -57,15 +59,29 @@ func (b *Builder) link() []linkedRefund {
 	return linked
 }
 
+// part makes the columns of the orders from one place up to, not including, another, and of their refunds.
+func (b *Builder) part(key int64, from, to int, refunds []linkedRefund, words *recoder) *part {
+	p := &part{key: key}
+	if !p.nobody() {
+		p.customers = b.customers(from, to, refunds)
+	}
+	p.orderFrom = offsets(p.customers, to-from, func(i int) customer.ID { return b.row(from + i).customer })
+	p.refundFrom = offsets(p.customers, len(refunds), func(i int) customer.ID { return refunds[i].customer })
+	b.fillOrders(&p.orders, from, to, words)
+	fillRefunds(&p.refunds, refunds, from)
+	p.orders.voidOn = b.voidDays(refunds, from, to)
+	return p
+}
+
 // customers returns the distinct customers of sorted orders and refunds, ascending.
-func (b *Builder) customers(refunds []linkedRefund) []customer.ID {
+func (b *Builder) customers(from, to int, refunds []linkedRefund) []customer.ID {
 	var ids []customer.ID
 	add := func(id customer.ID) {
-		if id != 0 && (len(ids) == 0 || ids[len(ids)-1] != id) {
+		if len(ids) == 0 || ids[len(ids)-1] != id {
 			ids = append(ids, id)
 		}
 	}
-	for i := range b.count {
+	for i := from; i < to; i++ {
 		add(b.row(i).customer)
 	}
 	for i := range refunds {
@@ -89,48 +105,51 @@ func offsets(customers []customer.ID, rows int, owner func(int) customer.ID) []i
 	return from
 }
 
-func (b *Builder) fillOrders(columns *orderColumns) {
-	n := b.count
+func (b *Builder) fillOrders(columns *orderColumns, from, to int, words *recoder) {
+	n := to - from
 	columns.on, columns.base = make([]entity.Date, n), make([]int64, n)
-	for i := range b.count {
-		row := b.row(i)
+	for i := range n {
+		row := b.row(from + i)
 		columns.on[i], columns.base[i] = row.on, row.base
-		if !row.converted {
-			b.warnings.UnconvertedOrders++
-			if columns.noRate == nil {
-				columns.noRate = make([]bool, n)
-			}
-			columns.noRate[i] = true
-		}
-		if row.amount == 0 {
-			b.warnings.ZeroOrders++
-		}
+		mark(&columns.noRate, i, n, !row.converted)
+		mark(&columns.zero, i, n, row.amount == 0)
 	}
-	columns.channel = b.dimension(func(row *orderRow) uint32 { return row.channel })
-	columns.owner = b.dimension(func(row *orderRow) uint32 { return row.owner })
-	columns.city = b.dimension(func(row *orderRow) uint32 { return row.city })
+	columns.channel = words.dimension(n, func(i int) uint32 { return b.row(from + i).channel })
+	columns.owner = words.dimension(n, func(i int) uint32 { return b.row(from + i).owner })
+	columns.city = words.dimension(n, func(i int) uint32 { return b.row(from + i).city })
+	columns.connection = codedOf(n, func(i int) store.ConnectionID { return b.row(from + i).connection })
 }
 
-func (b *Builder) fillRefunds(columns *refundColumns, refunds []linkedRefund) {
+func fillRefunds(columns *refundColumns, refunds []linkedRefund, firstOrder int) {
 	n := len(refunds)
 	columns.on, columns.base, columns.order = make([]entity.Date, n), make([]int64, n), make([]int32, n)
-	for i, row := range refunds {
+	for i := range refunds {
+		row := &refunds[i]
 		columns.on[i], columns.base[i], columns.order[i] = row.On, row.Base, row.order
-		if !row.Converted {
-			b.warnings.UnconvertedRefunds++
+		if row.order >= 0 {
+			columns.order[i] -= int32(firstOrder)
 		}
-		if row.Amount.Minor == 0 && row.Amount.Currency != "" {
-			if columns.empty == nil {
-				columns.empty = make([]bool, n)
-			}
-			columns.empty[i] = true
-		}
+		mark(&columns.noRate, i, n, !row.Converted)
+		mark(&columns.empty, i, n, row.Amount.Minor == 0 && row.Amount.Currency != "")
+		mark(&columns.unknown, i, n, row.unknown)
 	}
+	columns.connection = codedOf(n, func(i int) store.ConnectionID { return refunds[i].Connection })
+}
+
+// mark sets a flag of one of n rows, making the column for the first one set.
+func mark(column *[]bool, i, n int, set bool) {
+	if !set {
+		return
+	}
+	if *column == nil {
+		*column = make([]bool, n)
+	}
+	(*column)[i] = true
 }
 
 // voidDays finds the day on which linked refunds reach each order's amount. Refunds are held against the amount in
 // the source's currency as long as all so far are in it, else in the workspace's. An order of 0 is never void.
-func (b *Builder) voidDays(refunds []linkedRefund) []entity.Date {
+func (b *Builder) voidDays(refunds []linkedRefund, first, end int) []entity.Date {
 	var days []entity.Date
 	for from := 0; from < len(refunds); {
 		order := refunds[from].order
@@ -141,9 +160,9 @@ func (b *Builder) voidDays(refunds []linkedRefund) []entity.Date {
 		if order >= 0 {
 			if day := b.voidDay(b.row(int(order)), refunds[from:to]); day != never {
 				if days == nil {
-					days = slices.Repeat([]entity.Date{never}, b.count)
+					days = slices.Repeat([]entity.Date{never}, end-first)
 				}
-				days[order] = day
+				days[int(order)-first] = day
 			}
 		}
 		from = to
@@ -156,7 +175,8 @@ func (b *Builder) voidDay(order *orderRow, refunds []linkedRefund) entity.Date {
 	sameCurrency, converted := true, order.converted
 	for i := range refunds {
 		refund := &refunds[i]
-		amount += refund.Amount.Minor
+		// Amounts in other currencies are not checked to fit a sum; more than everything is everything.
+		amount = min(amount, math.MaxInt64-refund.Amount.Minor) + refund.Amount.Minor
 		base += refund.Base
 		sameCurrency = sameCurrency && refund.Amount.Currency == b.words.word(order.currency)
 		converted = converted && refund.Converted

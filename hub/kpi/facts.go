@@ -50,6 +50,10 @@ type Fact struct {
 	CheckSum    int64
 	CheckOrders int32
 	Lifecycle   Lifecycle
+	// NextChange is the first day after as-of on which a field other than SinceLast and the relative ones (YearAbove, R,
+	// F, M, Group) can change without a new row: an order leaves the year or a window, or a row dated ahead comes of
+	// age. Until the day before, all of them stay as they are. Never when there is no such day.
+	NextChange entity.Date
 	// R, F and M are scores from 1, worst, to 5; Group is their RFM segment. All are 0 without a valid order.
 	R, F, M uint8
 	Group   Group
@@ -80,20 +84,21 @@ type Facts struct {
 	Currency string
 	// Ranked is the number of customers with a valid order: the base of ranks and scores, and the figure "customers".
 	Ranked int
-	Rows   []Fact
+	// Scoring is how R, F and M were given.
+	Scoring Scoring
+	Rows    []Fact
 }
 
-// Facts computes the facts as of a day, with an activity window in days (0 means DefaultWindow).
+// Facts computes the facts as of a day, with an activity window in days (0 means DefaultWindow), scored by share.
 func (l *Ledger) Facts(asOf entity.Date, window int) *Facts {
-	window = Query{Window: window}.window()
-	facts := &Facts{AsOf: asOf, Window: window, Currency: l.currency, Rows: make([]Fact, len(l.customers))}
-	for c := range l.customers {
-		fact := &facts.Rows[c]
-		*fact = l.fact(c, asOf, window)
-		if fact.Orders > 0 {
-			facts.Ranked++
-		}
-	}
+	return l.FactsScored(asOf, window, Scoring{})
+}
+
+// FactsScored is Facts with scores by another method.
+func (l *Ledger) FactsScored(asOf entity.Date, window int, by Scoring) *Facts {
+	facts := l.absoluteFacts(asOf, window, nil)
+	facts.Scoring = by
+	facts.eachRanked(func(*Fact) { facts.Ranked++ })
 	facts.rankYear()
 	facts.score()
 	return facts
@@ -116,33 +121,40 @@ func (f *Facts) Of(id customer.ID) *Fact {
 	return &f.Rows[i]
 }
 
-// YearRank is the share of customers with a strictly greater NetYear, from 0; there is none without a valid order.
+// YearRank is the share of customers with a strictly greater NetYear, from 0; there is none without a valid order, nor
+// for a customer whose frozen scores were not known.
 func (f *Facts) YearRank(row *Fact) (float64, bool) {
-	if row.Orders == 0 {
+	if row.Orders == 0 || row.Group == NoGroup {
 		return 0, false
 	}
 	return float64(row.YearAbove) / float64(f.Ranked), true
 }
 
 // fact computes what depends on one customer alone.
-func (l *Ledger) fact(c int, asOf entity.Date, window int) Fact {
-	fact := Fact{Customer: l.customers[c]}
+func (p *part) fact(c int, asOf entity.Date, window int) Fact {
+	fact := Fact{Customer: p.customers[c], NextChange: never}
 	yearFrom := asOf - yearDays + 1
 	recentFrom := asOf - entity.Date(window) + 1
 	earlierFrom := recentFrom - entity.Date(window)
-	for i := int(l.orderFrom[c]); i < int(l.orderFrom[c+1]); i++ {
-		on := l.orders.on[i]
+	for i := int(p.orderFrom[c]); i < int(p.orderFrom[c+1]); i++ {
+		on := p.orders.on[i]
 		if on > asOf {
+			fact.changeOn(on, asOf)
 			break
 		}
-		base := l.orders.base[i]
+		base := p.orders.base[i]
 		fact.Gross += base
 		if on >= yearFrom {
 			fact.NetYear += base
+			if base != 0 {
+				fact.changeOn(on+yearDays, asOf)
+			}
 		}
-		if l.voidOn(i) <= asOf {
+		void := p.voidOn(i)
+		if void <= asOf {
 			continue
 		}
+		fact.changeOn(void, asOf)
 		if fact.Orders == 0 {
 			fact.FirstOn = on
 		}
@@ -154,15 +166,18 @@ func (l *Ledger) fact(c int, asOf entity.Date, window int) Fact {
 		switch {
 		case on >= recentFrom:
 			fact.Recent++
+			fact.changeOn(on+entity.Date(window), asOf)
 		case on >= earlierFrom:
 			fact.Earlier++
+			fact.changeOn(on+2*entity.Date(window), asOf)
 		}
-		if l.converted(i) {
+		if p.converted(i) {
 			fact.CheckSum += base
 			fact.CheckOrders++
 		}
 	}
-	refunded, refundedYear := l.refunded(c, asOf, yearFrom)
+	refunded, refundedYear := p.refunded(c, asOf, yearFrom)
+	p.refundChanges(&fact, c, asOf)
 	fact.Net = fact.Gross - refunded
 	fact.NetYear -= refundedYear
 	if fact.Orders > 0 {
@@ -172,23 +187,48 @@ func (l *Ledger) fact(c int, asOf entity.Date, window int) Fact {
 	return fact
 }
 
-// refunded sums a customer's refunds up to as-of against the customer: a linked one belongs to the day of its order,
-// an unlinked one to its own.
-func (l *Ledger) refunded(c int, asOf, yearFrom entity.Date) (total, year int64) {
-	for i := int(l.refundFrom[c]); i < int(l.refundFrom[c+1]); i++ {
-		if l.refunds.on[i] > asOf {
+// changeOn takes note of a day on which the fact changes, if it is still to come and none comes before.
+func (f *Fact) changeOn(day, asOf entity.Date) {
+	if day > asOf {
+		f.NextChange = min(f.NextChange, day)
+	}
+}
+
+// refundChanges takes note of the days on which refunds change the fact: their own, if it is ahead, and the one on which
+// they leave the year.
+func (p *part) refundChanges(fact *Fact, c int, asOf entity.Date) {
+	for i := int(p.refundFrom[c]); i < int(p.refundFrom[c+1]); i++ {
+		if p.refunds.base[i] == 0 {
 			continue
 		}
-		counts := l.refunds.on[i]
-		if order := l.refunds.order[i]; order >= 0 {
-			counts = l.orders.on[order]
+		fact.changeOn(p.refunds.on[i], asOf)
+		counts := p.refunds.on[i]
+		if order := p.refunds.order[i]; order >= 0 {
+			counts = p.orders.on[order]
+		}
+		if counts <= asOf {
+			fact.changeOn(counts+yearDays, asOf)
+		}
+	}
+}
+
+// refunded sums a customer's refunds up to as-of against the customer: a linked one belongs to the day of its order,
+// an unlinked one to its own.
+func (p *part) refunded(c int, asOf, yearFrom entity.Date) (total, year int64) {
+	for i := int(p.refundFrom[c]); i < int(p.refundFrom[c+1]); i++ {
+		if p.refunds.on[i] > asOf {
+			continue
+		}
+		counts := p.refunds.on[i]
+		if order := p.refunds.order[i]; order >= 0 {
+			counts = p.orders.on[order]
 			if counts > asOf {
 				continue
 			}
 		}
-		total += l.refunds.base[i]
+		total += p.refunds.base[i]
 		if counts >= yearFrom {
-			year += l.refunds.base[i]
+			year += p.refunds.base[i]
 		}
 	}
 	return total, year
@@ -226,6 +266,15 @@ func (f *Facts) eachRanked(do func(*Fact)) {
 			do(&f.Rows[i])
 		}
 	}
+}
+
+// eachScored leaves out whom the frozen scores did not know.
+func (f *Facts) eachScored(do func(*Fact)) {
+	f.eachRanked(func(row *Fact) {
+		if row.Group != NoGroup {
+			do(row)
+		}
+	})
 }
 
 // below counts the sorted values less than v.

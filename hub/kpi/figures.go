@@ -25,37 +25,32 @@ type Report struct {
 	From entity.Date `json:"from"`
 	To   entity.Date `json:"to"`
 	// WindowDays is the activity window used: the larger of the one asked for and the period.
-	WindowDays int      `json:"window_days"`
-	Currency   string   `json:"currency"`
-	KPIs       []Figure `json:"kpis"`
+	WindowDays int    `json:"window_days"`
+	Currency   string `json:"currency"`
+	// Lifespan is what clv_simple was computed with.
+	Lifespan LifespanUsed `json:"lifespan"`
+	// Warnings are about all orders and refunds, whatever their dates.
+	Warnings Warnings `json:"warnings"`
+	KPIs     []Figure `json:"kpis"`
 }
 
 // Report computes the figures of a query.
 func (l *Ledger) Report(q Query) Report {
+	t := l.tallies([]Query{q})[0]
 	return Report{
-		AsOf: q.AsOf, From: q.From, To: q.To, WindowDays: q.WindowDays(), Currency: l.currency, KPIs: l.Figures(q),
+		AsOf: q.AsOf, From: q.From, To: q.To, WindowDays: q.WindowDays(), Currency: l.currency,
+		Lifespan: t.lifespanUsed(q.Lifespan), Warnings: l.Warnings(), KPIs: t.catalogued(q, l.currency),
 	}
 }
 
 // Figures computes every figure of the catalogue, in its order. Orders and refunds dated after as-of are not seen,
 // and whether an order is void is judged as of as-of, also for a period long over.
 func (l *Ledger) Figures(q Query) []Figure {
-	t := l.tally(q)
-	values := t.figures(l.currency)
-	figures := make([]Figure, 0, len(catalogue))
-	for _, entry := range catalogue {
-		figure, ok := values[entry.ID]
-		if !ok {
-			panic(fmt.Sprintf("kpi: no value for the figure %s", entry.ID)) // a mistake in this package; tests see it
-		}
-		figure.ID, figure.Unit, figure.Complete = entry.ID, entry.Unit, q.To <= q.AsOf
-		figures = append(figures, figure)
-	}
-	return figures
+	return l.FiguresAt([]Query{q})[0]
 }
 
 // figures turns the tally's counts into the figures of the catalogue.
-func (t *tally) figures(currency string) map[string]Figure {
+func (t *tally) figures(q Query, currency string) map[string]Figure {
 	count := func(n int64) Figure { return Figure{Value: Count(n)} }
 	money := func(minor int64) Figure { return Figure{Value: Amount(minor, currency)} }
 	quotient := func(value Value, numerator, denominator int64) Figure {
@@ -106,6 +101,10 @@ func (t *tally) figures(currency string) map[string]Figure {
 		"purchase_frequency":            quotient(PurchaseFrequency(t.customerOrders, t.buyers), t.customerOrders, t.buyers),
 		"purchase_frequency_year":       quotient(PurchaseFrequency(t.yearOrders, t.yearBuyers), t.yearOrders, t.yearBuyers),
 		"ltv_historic":                  average(check{t.net, t.customers}),
+		"clv_simple":                    t.clvSimple(q.Lifespan, currency),
+		"loyal_revenue":                 money(t.loyal),
+		"churned_value":                 money(t.churnedValue),
+		"cooperation_days":              ratio(t.cooperation, t.customers),
 		"return_rate_orders":            ratio(t.refundedOrders, t.placedOrders),
 		"return_rate_money":             moneyRatio(t.refunds, t.gross),
 	}

@@ -45,6 +45,7 @@ func drawRows(t *rapid.T, q kpi.Query) ([]kpi.OrderRow, []kpi.RefundRow) {
 			Converted: rapid.IntRange(0, 9).Draw(t, "rate") > 0,
 			Channel:   rapid.SampledFrom([]string{"", "search", "shop"}).Draw(t, "channel"),
 			Owner:     rapid.SampledFrom([]string{"", "7"}).Draw(t, "owner"),
+			City:      rapid.SampledFrom([]string{"", "Тверь"}).Draw(t, "city"),
 		}
 		if i > 0 && rapid.Bool().Draw(t, "after the last") {
 			gap := rapid.SampledFrom([]entity.Date{0, 0, 1, 30, 31, 60, 61, 90, 91, 180, 181, 365, 366}).Draw(t, "gap")
@@ -88,6 +89,9 @@ func drawQuery(t *rapid.T) kpi.Query {
 		q.AsOf = q.From + entity.Date(rapid.Int32Range(0, 400).Draw(t, "as of"))
 	}
 	q.Window = rapid.IntRange(1, 200).Draw(t, "window")
+	q.Lifespan = rapid.SampledFrom([]kpi.Lifespan{
+		{}, {Method: kpi.LifespanByChurn}, {Method: kpi.LifespanObserved}, {Method: kpi.LifespanYears, Years: 2.5},
+	}).Draw(t, "lifespan")
 	return q
 }
 

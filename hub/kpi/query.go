@@ -27,6 +27,8 @@ type Query struct {
 	From, To entity.Date
 	// Window is the activity window in days; 0 means DefaultWindow.
 	Window int
+	// Lifespan says how long a customer stays, for clv_simple.
+	Lifespan Lifespan
 }
 
 // Request is a Query as a person writes it: dates as "2006-01-02", empty where not given.
@@ -36,6 +38,8 @@ type Request struct {
 	Period string
 	// Window in days; 0 means DefaultWindow.
 	Window int
+	// Lifespan is taken over as it is.
+	Lifespan Lifespan
 	// Today is the present civil day in the workspace's zone, or its pinned business date.
 	Today entity.Date
 }
@@ -68,7 +72,7 @@ func Resolve(r Request) (Query, error) {
 	if r.Window < 0 || r.Window > MaxWindow {
 		return Query{}, &RequestError{"window", fmt.Sprintf("must be from 1 to %d days", MaxWindow)}
 	}
-	q := Query{Window: r.Window}
+	q := Query{Window: r.Window, Lifespan: r.Lifespan}
 	if q.Window == 0 {
 		q.Window = DefaultWindow
 	}

@@ -287,6 +287,66 @@ func (ref *reference) figures(q kpi.Query) map[string]string {
 		ratio(fmt.Sprintf("repeat_within_%dd", n), back, observed)
 	}
 
+	lastYear := who(ref.valid(days(ref.asOf-729, ref.asOf-365)))
+	loyal, stayed, gone, goneStayed := int64(0), int64(0), int64(0), int64(0)
+	for id, orders := range histories {
+		length := int64(orders[len(orders)-1].On - orders[0].On)
+		stayed += length
+		if orders[len(orders)-1].On <= ref.asOf-2*entity.Date(q.Window) {
+			gone++
+			goneStayed += length
+		}
+		if orders[0].On < q.From {
+			for _, o := range ref.orders {
+				if o.Customer == id && inPeriod(o) {
+					loyal += money(o.Converted, o.Base)
+				}
+			}
+			for _, r := range ref.refunds {
+				if r.Customer == id && q.From <= r.On && r.On <= end {
+					loyal -= money(r.Converted, r.Base)
+				}
+			}
+		}
+	}
+	amount("loyal_revenue", loyal)
+	ratio("cooperation_days", stayed, int64(len(histories)))
+	lost := int64(0)
+	for id := range atStart {
+		if !atEnd[id] {
+			lost += ref.net(id, q.From-365) - ref.net(id, q.From)
+		}
+	}
+	amount("churned_value", lost)
+	out["clv_simple"] = "–"
+	var lifespan *big.Rat
+	kept := common(lastYear, who(year))
+	switch n := int64(len(lastYear)); {
+	case q.Lifespan.Method == kpi.LifespanYears:
+		lifespan = new(big.Rat).SetFloat64(q.Lifespan.Years)
+	case q.Lifespan.Method == kpi.LifespanObserved && gone > 0:
+		lifespan = rat(goneStayed, gone*365)
+	case q.Lifespan.Method == kpi.LifespanObserved, n == 0:
+	case kept == n:
+		lifespan = rat(10, 1)
+	default:
+		lifespan = rat(n, n-kept)
+		if lifespan.Cmp(rat(10, 1)) > 0 {
+			lifespan = rat(10, 1)
+		}
+	}
+	sum, converted := int64(0), int64(0)
+	for _, o := range year {
+		if o.Converted {
+			sum += o.Base
+			converted++
+		}
+	}
+	if lifespan != nil && converted > 0 {
+		value := new(big.Rat).Mul(rat(sum, 100*converted), rat(int64(len(year)), int64(len(who(year)))))
+		out["clv_simple"] = value.Mul(value, lifespan).FloatString(2)
+	}
+
 	slices.Sort(yearly)
 	slices.Reverse(yearly)
 	total, squares := int64(0), int64(0)

@@ -7,7 +7,7 @@ import (
 	"github.com/regulars/regulars/hub/customer"
 )
 
-// RFMMethod names how scores are given: score = 1 + floor(5*B/N), where B of N customers are strictly worse. Equal
+// RFMMethod names how scores are given unless asked otherwise: score = 1 + floor(5*B/N), where B of N customers are strictly worse. Equal
 // customers always score alike; a score nobody has is possible and honest.
 const RFMMethod = "share_strictly_worse"
 
@@ -59,8 +59,8 @@ var grid = [5][5]Group{
 // GroupOf returns the segment of three scores from 1 to 5; FM is their mean of F and M, rounded up.
 func GroupOf(r, f, m int) Group { return grid[r-1][(f+m+1)/2-1] }
 
-// score gives every customer with a valid order their scores and segment.
-func (f *Facts) score() {
+// scoreByShare gives every customer with a valid order their scores.
+func (f *Facts) scoreByShare() {
 	// Fewer days since the last order are better, so days are negated: then less is worse for all three.
 	recency := f.collect(func(row *Fact) int64 { return -int64(row.SinceLast) })
 	frequency := f.collect(func(row *Fact) int64 { return int64(row.Orders) })
@@ -69,7 +69,6 @@ func (f *Facts) score() {
 		row.R = scoreOf(below(recency, -int64(row.SinceLast)), f.Ranked)
 		row.F = scoreOf(below(frequency, int64(row.Orders)), f.Ranked)
 		row.M = scoreOf(below(money, row.Net), f.Ranked)
-		row.Group = GroupOf(int(row.R), int(row.F), int(row.M))
 	})
 }
 
@@ -78,10 +77,20 @@ func scoreOf(worse, all int) uint8 { return uint8(1 + 5*worse/all) }
 // RFM is the recency, frequency, money analysis as of a day, over customers with a valid order. Its JSON form is
 // fixed.
 type RFM struct {
-	AsOf     entity.Date  `json:"as_of"`
-	Method   string       `json:"method"`
-	Scores   RFMScores    `json:"scores"`
-	Segments []RFMSegment `json:"segments"`
+	AsOf   entity.Date `json:"as_of"`
+	Method string      `json:"method"`
+	Scores RFMScores   `json:"scores"`
+	// RecencyDays are the days since the last order behind each score R, best first (kpi.md 4.2).
+	RecencyDays []ScoreDays  `json:"recency_days"`
+	Segments    []RFMSegment `json:"segments"`
+}
+
+// ScoreDays are the fewest and the most days since the last order of customers with one score R. Both are undefined
+// where nobody has it.
+type ScoreDays struct {
+	Score int   `json:"score"`
+	From  Value `json:"from"`
+	To    Value `json:"to"`
 }
 
 // RFMScores count the customers of each score.
@@ -128,15 +137,28 @@ type RFMCustomer struct {
 
 // RFM sums the scores up. All eleven segments are listed, best to worst, empty ones too.
 func (f *Facts) RFM() RFM {
-	rfm := RFM{AsOf: f.AsOf, Method: RFMMethod}
+	rfm := RFM{AsOf: f.AsOf, Method: string(f.Scoring.method())}
+	var from, to [5]int32
 	var customers, net [len(groupIDs)]int64
-	f.eachRanked(func(row *Fact) {
-		rfm.Scores.R[row.R-1]++
+	f.eachScored(func(row *Fact) {
+		r := row.R - 1
+		if rfm.Scores.R[r] == 0 {
+			from[r], to[r] = row.SinceLast, row.SinceLast
+		}
+		from[r], to[r] = min(from[r], row.SinceLast), max(to[r], row.SinceLast)
+		rfm.Scores.R[r]++
 		rfm.Scores.F[row.F-1]++
 		rfm.Scores.M[row.M-1]++
 		customers[row.Group]++
 		net[row.Group] += row.Net
 	})
+	for score := 5; score >= 1; score-- {
+		days := ScoreDays{Score: score}
+		if rfm.Scores.R[score-1] > 0 {
+			days.From, days.To = Count(int64(from[score-1])), Count(int64(to[score-1]))
+		}
+		rfm.RecencyDays = append(rfm.RecencyDays, days)
+	}
 	for _, group := range Groups() {
 		rfm.Segments = append(rfm.Segments, RFMSegment{
 			ID: group.String(), Customers: customers[group], NetRevenue: Amount(net[group], f.Currency),
@@ -148,7 +170,7 @@ func (f *Facts) RFM() RFM {
 // RFMCustomers lists every customer with a valid order, ascending by customer.
 func (f *Facts) RFMCustomers() []RFMCustomer {
 	rows := make([]RFMCustomer, 0, f.Ranked)
-	f.eachRanked(func(row *Fact) {
+	f.eachScored(func(row *Fact) {
 		rows = append(rows, RFMCustomer{
 			Customer: row.Customer, RecencyDays: int(row.SinceLast), Orders: int(row.Orders),
 			NetValue: Amount(row.Net, f.Currency),

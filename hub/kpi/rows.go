@@ -10,7 +10,7 @@ import (
 
 // OrderRow is one order as the store hands it over. Connection, Stream and Key together occur once.
 type OrderRow struct {
-	// Customer is 0 for a sale to nobody known.
+	// Customer is 0 or less for a sale to nobody known. Such ids are told apart only to be replaced one by one.
 	Customer   customer.ID
 	Connection store.ConnectionID
 	Stream     string

@@ -5,8 +5,18 @@ import "github.com/regulars/regulars/contracts/entity"
 // maturities are the N of repeat_within_Nd.
 var maturities = [...]entity.Date{30, 60, 90, 180, 365}
 
-// tally is everything counted and summed for a query's figures. Money is in minor units.
+// tally is everything counted and summed for a query's figures.
 type tally struct {
+	sums
+	// years is the net value of the trailing year of the customers above 0, in no order, until concentration is made
+	// of it.
+	years         []int64
+	concentration concentration
+}
+
+// sums are what adds up over customers: whole numbers only, so that it does not matter in what order, and what a
+// customer contributed can be taken out again. Money is in minor units.
+type sums struct {
 	// As of as-of: customers with a valid order, those with two, and what all customers with one brought in.
 	customers, repeatCustomers int64
 	net                        int64
@@ -14,7 +24,11 @@ type tally struct {
 	repeatedWithin, observed [len(maturities)]int64
 	// Of the trailing year.
 	yearOrders, yearBuyers int64
-	concentration          concentration
+	yearCheck              check
+	// Buyers of the 365 days before the trailing year, and those of them who bought in it: the yearly churn.
+	boughtLastYear, boughtBothYears int64
+	// Days from the first order to the last one, of everybody and of the customers lost as of as-of.
+	cooperation, lostCooperation, lost int64
 
 	// In the period: every order's money, and refunds by their own date.
 	gross, refunds int64
@@ -29,6 +43,11 @@ type tally struct {
 	severalInPeriod                 int64 // with two orders or more
 	// Buyers of the previous like period, and those of them who bought in this one.
 	boughtBefore, boughtBoth int64
+
+	// Net revenue in the period of customers whose first order is earlier.
+	loyal int64
+	// What the customers lost in the period had brought in over the 365 days before it.
+	churnedValue int64
 
 	// The active base at both ends of the period: atEnd = retained + fresh + reactivated (R9).
 	atStart, atEnd, retained, fresh, reactivated int64
@@ -46,8 +65,9 @@ func (s span) has(d entity.Date) bool { return s.from <= d && d <= s.to }
 
 // spans are the runs of days a query looks at, none of them beyond as-of.
 type spans struct {
-	period, previous, atStart, atEnd, year span
-	asOf                                   entity.Date
+	period, previous, atStart, atEnd, year, lastYear, yearBefore span
+	asOf                                                         entity.Date
+	lostOn                                                       entity.Date // the latest last order of a lost customer
 }
 
 func spansOf(q Query) spans {
@@ -60,84 +80,98 @@ func spansOf(q Query) spans {
 		atStart:  span{q.From - window, q.From - 1},
 		atEnd:    span{end - window + 1, end},
 		year:     span{q.AsOf - yearDays + 1, q.AsOf},
-		asOf:     q.AsOf,
+		lastYear: span{q.AsOf - 2*yearDays + 1, q.AsOf - yearDays},
+		// The year before the period, which as-of never cuts short.
+		yearBefore: span{q.From - yearDays, q.From - 1},
+		asOf:       q.AsOf,
+		lostOn:     q.AsOf - 2*entity.Date(q.window()),
 	}
 }
 
-func (l *Ledger) tally(q Query) *tally {
-	t := &tally{}
-	s := spansOf(q)
-	l.tallyMoney(t, s)
-	l.tallyRefunds(t, s)
-	for i := int(l.orderFrom[len(l.customers)]); i < l.Orders(); i++ {
-		if !s.period.has(l.orders.on[i]) {
+// add counts one id's rows of a part in.
+func (t *tally) add(p *part, c int, s *spans) {
+	from, to := p.ordersOf(c)
+	t.addOrders(p, from, to, s)
+	t.addRefunds(p, c, s)
+	if p.nobody() {
+		t.addNobody(p, s)
+		return
+	}
+	if net, ok := t.addCustomer(p, c, s); ok && net > 0 {
+		t.years = append(t.years, net)
+	}
+}
+
+// addNobody counts what was sold to nobody known.
+func (t *tally) addNobody(p *part, s *spans) {
+	for i, on := range p.orders.on {
+		if !s.period.has(on) {
 			continue
 		}
-		t.anonymousGross += l.orders.base[i]
-		if l.valid(i, s.asOf) {
+		t.anonymousGross += p.orders.base[i]
+		if p.valid(i, s.asOf) {
 			t.anonymousOrders++
 		}
 	}
-	var years []int64
-	for c := range l.customers {
-		if net, ok := l.tallyCustomer(t, c, s); ok && net > 0 {
-			years = append(years, net)
-		}
-	}
-	t.concentration = concentrate(years)
-	return t
 }
 
-// tallyMoney counts what needs no customer: every order on its day, also one refunded later.
-func (l *Ledger) tallyMoney(t *tally, s spans) {
-	for i, on := range l.orders.on {
+// addOrders counts what needs no customer: every order on its day, also one refunded later.
+func (t *tally) addOrders(p *part, from, to int, s *spans) {
+	for i, on := range p.orders.on[from:to] {
 		if s.period.has(on) {
-			t.gross += l.orders.base[i]
+			t.gross += p.orders.base[from+i]
 			t.placedOrders++
 		}
 	}
 }
 
-func (l *Ledger) tallyRefunds(t *tally, s spans) {
+func (t *tally) addRefunds(p *part, c int, s *spans) {
 	last := int32(-1)
-	for i, on := range l.refunds.on {
+	from, to := p.refundsOf(c)
+	for i := from; i < to; i++ {
+		on := p.refunds.on[i]
 		if s.period.has(on) {
-			t.refunds += l.refunds.base[i]
+			t.refunds += p.refunds.base[i]
 		}
-		order := l.refunds.order[i]
-		if order < 0 || order == last || on > s.asOf || l.refunds.empty != nil && l.refunds.empty[i] {
+		order := p.refunds.order[i]
+		if order < 0 || order == last || on > s.asOf || p.refunds.empty != nil && p.refunds.empty[i] {
 			continue
 		}
 		last = order // refunds of one order stand together
-		if s.period.has(l.orders.on[order]) {
+		if s.period.has(p.orders.on[order]) {
 			t.refundedOrders++
 		}
 	}
 }
 
-// tallyCustomer adds one customer, and returns their net value of the trailing year. It reports false for one
+// addCustomer adds one customer, and returns their net value of the trailing year. It reports false for one
 // without a valid order, who counts nowhere.
-func (l *Ledger) tallyCustomer(t *tally, c int, s spans) (netYear int64, ok bool) {
+func (t *tally) addCustomer(p *part, c int, s *spans) (netYear int64, ok bool) {
 	var (
 		orders, inPeriod, inYear        int64
-		first, second                   entity.Date
-		net                             int64
+		first, second, latest           entity.Date
+		net, periodGross                int64
 		atStart, atEnd, bought, repeats bool
+		boughtLastYear                  bool
 	)
-	for i := int(l.orderFrom[c]); i < int(l.orderFrom[c+1]); i++ {
-		on := l.orders.on[i]
+	for i := int(p.orderFrom[c]); i < int(p.orderFrom[c+1]); i++ {
+		on := p.orders.on[i]
 		if on > s.asOf {
 			break
 		}
-		base := l.orders.base[i]
+		base := p.orders.base[i]
 		net += base
 		if s.year.has(on) {
 			netYear += base
 		}
-		if l.voidOn(i) <= s.asOf {
+		if s.period.has(on) {
+			periodGross += base
+		}
+		if p.voidOn(i) <= s.asOf {
 			continue
 		}
 		orders++
+		latest = on
 		switch orders {
 		case 1:
 			first = on
@@ -151,13 +185,17 @@ func (l *Ledger) tallyCustomer(t *tally, c int, s spans) (netYear int64, ok bool
 				side = &t.repeat
 				repeats = true
 			}
-			if l.converted(i) {
+			if p.converted(i) {
 				side.add(base)
 			}
 		}
 		if s.year.has(on) {
 			inYear++
+			if p.converted(i) {
+				t.yearCheck.add(base)
+			}
 		}
+		boughtLastYear = boughtLastYear || s.lastYear.has(on)
 		atStart = atStart || s.atStart.has(on)
 		atEnd = atEnd || s.atEnd.has(on)
 		bought = bought || s.previous.has(on)
@@ -165,7 +203,7 @@ func (l *Ledger) tallyCustomer(t *tally, c int, s spans) (netYear int64, ok bool
 	if orders == 0 {
 		return 0, false
 	}
-	refunded, refundedYear := l.refunded(c, s.asOf, s.year.from)
+	refunded, refundedYear := p.refunded(c, s.asOf, s.year.from)
 	t.net += net - refunded
 
 	t.customers++
@@ -178,6 +216,16 @@ func (l *Ledger) tallyCustomer(t *tally, c int, s spans) (netYear int64, ok bool
 	}
 	t.yearOrders += inYear
 	t.yearBuyers += one(inYear > 0)
+	t.boughtLastYear += one(boughtLastYear)
+	t.boughtBothYears += one(boughtLastYear && inYear > 0)
+	t.cooperation += int64(latest - first)
+	if latest <= s.lostOn {
+		t.lost++
+		t.lostCooperation += int64(latest - first)
+	}
+	if first < s.period.from {
+		t.loyal += periodGross - p.refundedIn(c, s.period)
+	}
 
 	t.customerOrders += inPeriod
 	t.buyers += one(inPeriod > 0)
@@ -190,6 +238,8 @@ func (l *Ledger) tallyCustomer(t *tally, c int, s spans) (netYear int64, ok bool
 	t.atStart += one(atStart)
 	t.atEnd += one(atEnd)
 	switch {
+	case !atEnd && atStart:
+		t.churnedValue += p.netOf(c, s.yearBefore, s.asOf)
 	case !atEnd:
 	case atStart:
 		t.retained++

@@ -22,6 +22,10 @@ import (
 // Subject is a customer as rules see one, beside the facts from orders.
 type Subject struct {
 	customer.Customer
+	// OwnerName is who looks after the customer: a name where there is one, else the record key.
+	OwnerName string
+	// Goods are what the customer bought, as far as orders have lines.
+	Goods customer.Goods
 	// ConsentEmail and ConsentSMS are the effective states for marketing; empty where there is no record.
 	ConsentEmail, ConsentSMS entity.ConsentState
 	// Custom are the workspace's own mapped fields, by field name. A value that does not fit the field's type counts as
@@ -49,6 +53,7 @@ type Set struct {
 // compiled is a segment of either kind.
 type compiled struct {
 	holds func(row *kpi.Fact, ranked int) bool
+	sees  []string
 	rule  *Rule
 }
 
@@ -92,7 +97,7 @@ func compile(language *Language, definition Definition) (compiled, error) {
 	case definition.Builtin && i < 0:
 		return compiled{}, errors.New("there is no such built-in segment")
 	case definition.Builtin:
-		return compiled{holds: builtins[i].holds}, nil
+		return compiled{holds: builtins[i].holds, sees: builtins[i].sees}, nil
 	case i >= 0:
 		return compiled{}, errors.New("the id is that of a built-in segment")
 	case !idForm.MatchString(definition.ID):
@@ -104,6 +109,11 @@ func compile(language *Language, definition Definition) (compiled, error) {
 
 // Definitions returns the segments in the order they were given.
 func (s *Set) Definitions() []Definition { return slices.Clone(s.definitions) }
+
+// Names says whether any of the rules names a field.
+func (s *Set) Names(field string) bool {
+	return slices.ContainsFunc(s.fields, func(f Field) bool { return f.Name == field })
+}
 
 // Evaluate finds the members of every segment, in the order of the definitions. Subjects are all customers of the
 // workspace in any order, each once; those the facts do not know have no orders. It ends with an error only when
@@ -171,6 +181,51 @@ func (c *compiled) test(machine *vm.VM, row *kpi.Fact, ranked int, environment m
 	return holds, nil
 }
 
+// Seen returns the fields that decide on a segment as its rule sees them for a customer: money in major units, days as
+// YYYY-MM-DD, nil for a missing value. It is nil for a segment that is not in the set.
+func (s *Set) Seen(segment string, facts *kpi.Facts, subject *Subject) map[string]any {
+	i := slices.IndexFunc(s.definitions, func(d Definition) bool { return d.ID == segment })
+	if i < 0 {
+		return nil
+	}
+	return seen(s.compiled[i].fields(), facts, subject)
+}
+
+// All returns every field that the rules of the set name, in the form of Seen. With the set that Language.Whole makes
+// these are all fields there are.
+func (s *Set) All(facts *kpi.Facts, subject *Subject) map[string]any {
+	return seen(s.fields, facts, subject)
+}
+
+// seen are fields of a customer in a form that JSON has.
+func seen(fields []Field, facts *kpi.Facts, subject *Subject) map[string]any {
+	row := facts.Of(subject.ID)
+	if row == nil {
+		row = &kpi.Fact{Customer: subject.ID}
+	}
+	money := moneyScale(facts.Currency)
+	values := make(map[string]any, len(fields))
+	for _, field := range fields {
+		values[field.Name] = value(field, subject, row, facts, money)
+		if at, isDay := values[field.Name].(time.Time); isDay {
+			values[field.Name] = entity.DateIn(at, time.UTC).String()
+		}
+	}
+	return values
+}
+
+// fields are those that decide on the segment.
+func (c *compiled) fields() []Field {
+	if c.rule != nil {
+		return c.rule.fields
+	}
+	fields := make([]Field, 0, len(c.sees))
+	for _, name := range c.sees {
+		fields = append(fields, Field{Name: name})
+	}
+	return fields
+}
+
 // moneyScale is how many minor units make a major one.
 func moneyScale(currency string) float64 { return math.Pow10(entity.Digits(currency)) }
 
@@ -202,11 +257,21 @@ func value(field Field, subject *Subject, row *kpi.Fact, facts *kpi.Facts, money
 		return text(subject.Language)
 	case "channel":
 		return text(subject.Channel)
-	case "tags":
-		if subject.Tags == nil {
-			return []string{}
+	case "birthday":
+		if subject.Birthday == nil {
+			return nil
 		}
-		return subject.Tags
+		return fmt.Sprintf("%02d-%02d", subject.Birthday.Month, subject.Birthday.Day)
+	case "days_to_birthday":
+		return daysToBirthday(subject.Birthday, facts.AsOf)
+	case "owner":
+		return text(subject.OwnerName)
+	case "tags":
+		return texts(subject.Tags)
+	case "products":
+		return texts(subject.Goods.Products)
+	case "categories":
+		return texts(subject.Goods.Categories)
 	case "consent_email":
 		return text(string(subject.ConsentEmail))
 	case "consent_sms":
@@ -233,6 +298,14 @@ func value(field Field, subject *Subject, row *kpi.Fact, facts *kpi.Facts, money
 		return present(gap, ok)
 	case "lifecycle":
 		return row.Lifecycle.String()
+	}
+	if row.Group == kpi.NoGroup {
+		switch field.Name {
+		case "r", "f", "m", "rfm":
+			return nil // ranked when everybody is looked at next
+		}
+	}
+	switch field.Name {
 	case "r":
 		return int(row.R)
 	case "f":
@@ -250,6 +323,29 @@ func present(number float64, ok bool) any {
 		return nil
 	}
 	return number
+}
+
+// texts is a list that is never missing.
+func texts(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// daysToBirthday counts the days from a day to the next birthday, 0 on the day itself. Who was born on 29 February has
+// it on 1 March in other years.
+func daysToBirthday(b *entity.Birthday, from entity.Date) any {
+	if b == nil {
+		return nil
+	}
+	year, _, _ := from.Calendar()
+	for {
+		if next := entity.DateIn(time.Date(year, time.Month(b.Month), b.Day, 0, 0, 0, 0, time.UTC), time.UTC); next >= from {
+			return int(next - from)
+		}
+		year++
+	}
 }
 
 // text takes an empty text as missing.

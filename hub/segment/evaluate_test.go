@@ -50,8 +50,9 @@ func twoCustomers() []known {
 			Subject: segment.Subject{
 				Customer: customer.Customer{ID: 1, Kind: customer.Person, Profile: customer.Profile{
 					Name: "Анна Петрова", Greeting: "Анна", City: "Москва", Country: "RU", Language: "ru", Channel: "search",
-					Tags: []string{"a", "b"},
+					Tags: []string{"a", "b"}, Birthday: &entity.Birthday{Month: 5, Day: 20},
 				}},
+				OwnerName: "Ольга", Goods: customer.Goods{Products: []string{"T-1", "tea"}, Categories: []string{"drinks"}},
 				ConsentEmail: entity.OptedIn, ConsentSMS: entity.OptedOut,
 				Custom: entity.Custom{
 					"visits": []byte(`"7"`), "weight": []byte(`1.5`), "debt": []byte(`"100.10"`), "shop": []byte(`12`),
@@ -113,7 +114,8 @@ func TestFields(t *testing.T) {
 		"gross_value == 80.10", "net_value == 80.1", "net_value_year == 80.10", "net_value_year_rank == 0", "average_check == 40.05",
 		"mean_gap_days == 20", "lifecycle == 'dormant'", "r == 1", "f == 1", "m == 1", "rfm == 'rfm_lost'", "kind == 'person'",
 		"name == 'Анна Петрова'", "greeting_name == 'Анна'", "city == 'Москва'", "country == 'RU'", "language == 'ru'",
-		"channel == 'search'", "tags == ['a', 'b']", "consent_email == 'opted_in'", "consent_sms == 'opted_out'",
+		"channel == 'search'", "tags == ['a', 'b']", "birthday == '05-20'", "days_to_birthday == 1", "owner == 'Ольга'",
+		"'tea' in products", "categories == ['drinks']", "consent_email == 'opted_in'", "consent_sms == 'opted_out'",
 		"visits == 7", "weight == 1.5", "debt == 100.1", "shop == '12'", "wholesale == true", "renewal_on == date('1997-01-05')",
 		"interests == ['tea']",
 	} {
@@ -124,12 +126,13 @@ func TestFields(t *testing.T) {
 		"first_order_on == nil", "last_order_on == nil", "days_since_last_order == nil", "net_value_year_rank == nil",
 		"average_check == nil", "mean_gap_days == nil", "lifecycle == nil", "r == nil", "f == nil", "m == nil", "rfm == nil",
 		"kind == nil", "name == nil", "greeting_name == nil", "city == nil", "country == nil", "language == nil", "channel == nil",
+		"birthday == nil", "days_to_birthday == nil", "owner == nil", "len(products) == 0", "len(categories) == 0",
 		"consent_email == nil", "consent_sms == nil", "visits == nil", "weight == nil", "debt == nil", "shop == nil",
 		"wholesale == nil", "renewal_on == nil",
 	} {
 		require.Equal(t, []customer.ID{2}, holding(t, rule, twoCustomers()...), rule)
 	}
-	require.Len(t, segment.Fields(), 25)
+	require.Len(t, segment.Fields(), 30)
 }
 
 func TestMissingValues(t *testing.T) {

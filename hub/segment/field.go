@@ -88,8 +88,13 @@ func Fields() []Field {
 		{Name: "city", Type: Text},
 		{Name: "country", Type: Text},
 		{Name: "language", Type: Text},
+		{Name: "birthday", Type: Text},
+		{Name: "days_to_birthday", Type: Integer},
 		{Name: "channel", Type: Text},
+		{Name: "owner", Type: Text},
 		{Name: "tags", Type: Texts},
+		{Name: "products", Type: Texts},
+		{Name: "categories", Type: Texts},
 		{Name: "consent_email", Type: Text, OneOf: consents},
 		{Name: "consent_sms", Type: Text, OneOf: consents},
 	}
@@ -131,6 +136,15 @@ func NewLanguage(custom ...Field) (*Language, error) {
 		l.add(field)
 	}
 	return l, nil
+}
+
+// Whole returns a set without segments that names every field of the language, for Set.All.
+func (l *Language) Whole() *Set {
+	set := &Set{}
+	for _, name := range l.names {
+		set.fields = append(set.fields, l.fields[name])
+	}
+	return set
 }
 
 func isFunction(name string) bool {

@@ -3,6 +3,7 @@ package settle
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,8 @@ func (b *batch) source(kind entity.Kind, raw RawSource) (identity.Source, error)
 		for field, remote := range mapping {
 			mapCompany(source.Company, field, customText(source.Company.Custom[remote]))
 		}
+		source.Own = ownFields(kind, mapping, source.Company.Custom)
+		source.Company.Anonymous = source.Company.Anonymous || b.Rules.Identity.IsAnonymous(source.Company.Name)
 		return source, nil
 	}
 	source.Contact = new(entity.Contact)
@@ -44,6 +47,8 @@ func (b *batch) source(kind entity.Kind, raw RawSource) (identity.Source, error)
 	for field, remote := range mapping {
 		mapContact(source.Contact, field, customText(source.Contact.Custom[remote]))
 	}
+	source.Own = ownFields(kind, mapping, source.Contact.Custom)
+	source.Contact.Anonymous = source.Contact.Anonymous || b.Rules.Identity.IsAnonymous(identity.FullName(source.Contact.Name))
 	return source, nil
 }
 
@@ -57,6 +62,20 @@ func MappableFields(kind entity.Kind) []string {
 	default:
 		return nil
 	}
+}
+
+// ownFields are the workspace's own fields that a record fills: those of the mapping that the unified model has not.
+func ownFields(kind entity.Kind, mapping map[string]string, custom entity.Custom) entity.Custom {
+	var own entity.Custom
+	for field, remote := range mapping {
+		if value, has := custom[remote]; has && !slices.Contains(MappableFields(kind), field) {
+			if own == nil {
+				own = entity.Custom{}
+			}
+			own[field] = value
+		}
+	}
+	return own
 }
 
 // customText is a custom value as text: a string, a number's digits, or the first of several strings.

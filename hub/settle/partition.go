@@ -3,6 +3,7 @@ package settle
 import (
 	"fmt"
 
+	"github.com/regulars/regulars/contracts/entity"
 	"github.com/regulars/regulars/hub/customer"
 	"github.com/regulars/regulars/hub/identity"
 	"github.com/regulars/regulars/hub/store"
@@ -36,17 +37,11 @@ func (b *batch) partition() error {
 	if err != nil {
 		return err
 	}
-	graph := make([]identity.Node, 0, len(nodes))
 	byKey := make(map[store.RecordKey]Node, len(nodes))
 	for _, node := range nodes {
-		one := identity.Node{Key: node.Key, Kind: node.Kind}
-		for _, link := range links[node.ID] {
-			one.Identifiers = append(one.Identifiers, link.Identifier)
-		}
-		graph = append(graph, one)
 		byKey[node.Key] = node
 	}
-	parts := identity.Partition(graph, pins, cuts, b.Rules.Identity)
+	parts := identity.Partition(graph(nodes, links), pins, cuts, b.Rules.Identity)
 	holders, err := b.Store.Holders(b.ctx, b.tx, b.ws, nodes, sorted(b.left))
 	if err != nil {
 		return err
@@ -66,11 +61,28 @@ func (b *batch) partition() error {
 	}
 	for _, id := range retired {
 		delete(b.profiles, id)
+		b.change(id, false)
 		if err := b.Store.Retire(b.ctx, b.tx, b.ws, id); err != nil {
 			return fmt.Errorf("retiring a customer: %w", err)
 		}
 	}
 	return nil
+}
+
+// graph is what identity sees of nodes.
+func graph(nodes []Node, links map[NodeID][]Link) []identity.Node {
+	all := make([]identity.Node, 0, len(nodes))
+	for _, node := range nodes {
+		one := identity.Node{Key: node.Key, Kind: node.Kind}
+		if node.Name != (entity.Name{}) {
+			one.Names = []entity.Name{node.Name}
+		}
+		for _, link := range links[node.ID] {
+			one.Identifiers = append(one.Identifiers, link.Identifier)
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 // closure walks from the touched nodes to everything that could be one customer with them.
@@ -125,8 +137,12 @@ func (b *batch) settlePart(part identity.Part, to identity.Assignment, byKey map
 		}
 		b.moved = append(b.moved, Member{Node: node.ID, Customer: id, Quarantined: part.Quarantined})
 		b.profiles[id] = true
-		if node.Customer != 0 {
+		// A record that comes new is the customer's doing; one that changes hands is ours.
+		joined := node.Customer != 0 && node.Customer != id
+		b.change(id, joined)
+		if joined {
 			b.profiles[node.Customer] = true
+			b.change(node.Customer, true)
 		}
 	}
 	return nil
@@ -148,8 +164,12 @@ func (b *batch) putProfiles() error {
 			}
 			records = append(records, source)
 		}
-		if err := b.Store.SetProfile(b.ctx, b.tx, b.ws, id, identity.Profile(records, b.Rules.Identity)); err != nil {
+		changed, err := b.Store.SetProfile(b.ctx, b.tx, b.ws, id, identity.Profile(records, b.Rules.Identity))
+		if err != nil {
 			return err
+		}
+		if changed {
+			b.change(id, false)
 		}
 	}
 	return nil

@@ -35,6 +35,10 @@ type Node struct {
 	Customer customer.ID
 	// Quarantined nodes are tied to too many others by weak evidence to be joined by it.
 	Quarantined bool
+	// Name of the person, as the record has it; zero for companies and where nobody says.
+	Name entity.Name
+	// Anonymous nodes stand for many people or nobody: they belong to no customer.
+	Anonymous bool
 }
 
 // Dirty is a record marked for settle, as it is stored now.
@@ -55,24 +59,49 @@ type Member struct {
 	Quarantined bool
 }
 
+// Changed is a customer, or a bin of sales to nobody (negative), whose facts changed.
+type Changed struct {
+	Customer customer.ID
+	// Identity says that the records that make up the customer changed: what follows from it is nothing the customer did.
+	Identity bool
+}
+
 // Link is an identifier as it hangs on a node. Matches is false for one that is an address only and no evidence.
 type Link struct {
 	customer.Identifier
 	Matches bool
 }
 
-// Sale is an order record in the form figures are made from.
+// Sale is an order in the form figures are made from.
 type Sale struct {
-	Record               int64
-	Stream               workspace.StreamID
-	Node                 NodeID // 0: a sale to nobody known
-	OrderedAt            time.Time
-	OrderedOn            entity.Date
-	Sequence             int64
-	Amount               entity.Money
-	Base                 int64
-	Converted            bool
-	Channel, Owner, City string
+	Record int64
+	// Part counts the orders of one record from 1: a deal may be won several times. The key of part 1 is the record's,
+	// of the others "KEY#2" and so on.
+	Part      int
+	Stream    workspace.StreamID
+	Node      NodeID // 0: a sale to nobody known
+	OrderedAt time.Time
+	OrderedOn entity.Date
+	// DateFrom says which fact of the source the date was taken from.
+	DateFrom  string
+	Sequence  int64
+	Amount    entity.Money
+	Base      int64 // minor units of the workspace's currency
+	Converted bool
+	// NeedsRate says that Base depends on exchange rates.
+	NeedsRate     bool
+	Channel, City string
+	// OwnerStream and Owner name the colleague; Owner is empty where nobody is named.
+	OwnerStream, Owner string
+	// Deal the owner is taken from, of an order that names none itself; nil for others.
+	Deal  *entity.Ref
+	Lines []entity.Line
+}
+
+func (s *Sale) setOwner(owner *entity.Ref) {
+	if owner != nil {
+		s.OwnerStream, s.Owner = owner.Stream, owner.Key
+	}
 }
 
 // Refund is a refund record in the form figures are made from.
@@ -86,6 +115,25 @@ type Refund struct {
 	Amount      entity.Money
 	Base        int64
 	Converted   bool
+	// NeedsRate says that Base depends on the rate of RateOn: the order's day when it is known, else the refund's own.
+	NeedsRate bool
+	RateOn    entity.Date
+	// Idle says that the order it names is none, cancelled or a deal that is not won: nothing was counted that this could
+	// take back.
+	Idle bool
+}
+
+// OrderName names an order or deal by its record.
+type OrderName struct {
+	Stream workspace.StreamID `json:"s"`
+	Key    string             `json:"k"`
+}
+
+// OrderOf is what is known of the order that a refund names.
+type OrderOf struct {
+	// Live says that its record is there, and Sale that it is an order.
+	Live, Sale bool
+	OrderedOn  entity.Date // meaningful with Sale
 }
 
 // Consent is a consent record in the form decisions are made from.
@@ -129,11 +177,49 @@ type Store interface {
 	Retire(ctx context.Context, tx store.Tx, ws store.WorkspaceID, id customer.ID) error
 	SetMembers(ctx context.Context, tx store.Tx, ws store.WorkspaceID, members []Member) error
 	ProfileSources(ctx context.Context, tx store.Tx, ws store.WorkspaceID, ids []customer.ID) (map[customer.ID][]RawSource, error)
-	SetProfile(ctx context.Context, tx store.Tx, ws store.WorkspaceID, id customer.ID, profile customer.Profile) error
+	// SetProfile reports whether the profile is another than before.
+	SetProfile(ctx context.Context, tx store.Tx, ws store.WorkspaceID, id customer.ID, profile customer.Profile) (bool, error)
+
+	// OwnersOfFacts returns whom the sales, refunds and consents of records count for now: customers, and bins of sales to
+	// nobody. A refund and its order count for each other's too.
+	OwnersOfFacts(ctx context.Context, tx store.Tx, ws store.WorkspaceID, records []int64) ([]customer.ID, error)
+	// OwnersOfNode returns whom the sales and refunds of one node count for now.
+	OwnersOfNode(ctx context.Context, tx store.Tx, ws store.WorkspaceID, node NodeID) ([]customer.ID, error)
+	// MarkChanged notes whose facts changed, for those who work on what changed alone (R11).
+	MarkChanged(ctx context.Context, tx store.Tx, ws store.WorkspaceID, changed []Changed) error
 
 	PutDeadLetters(ctx context.Context, tx store.Tx, ws store.WorkspaceID, letters []ingest.DeadLetter) error
+	// ResolveSettleLetters closes the open letters that settle itself has written about the records.
+	ResolveSettleLetters(ctx context.Context, tx store.Tx, ws store.WorkspaceID, records []int64) error
 	NodeOfFact(ctx context.Context, tx store.Tx, ws store.WorkspaceID, record int64) (NodeID, error)
+	SetNodeName(ctx context.Context, tx store.Tx, ws store.WorkspaceID, node NodeID, name entity.Name) error
+	// SetAnonymous marks a node as one that belongs to no customer and takes it from the one it has, or ends that.
+	SetAnonymous(ctx context.Context, tx store.Tx, ws store.WorkspaceID, node NodeID, anonymous bool) error
+	// PutSale stores an order in place of the same part of the record, and its lines.
 	PutSale(ctx context.Context, tx store.Tx, ws store.WorkspaceID, sale Sale) error
+	// DropParts removes the orders of a record beyond the number kept.
+	DropParts(ctx context.Context, tx store.Tx, ws store.WorkspaceID, record int64, kept int) error
+	// OrderOf looks up the order under a key of a connection's stream.
+	OrderOf(ctx context.Context, tx store.Tx, ws store.WorkspaceID, conn store.ConnectionID, stream, key string) (OrderOf, error)
+	// LiveData returns what is stored of a live record of a connection; store.ErrNotFound when there is none.
+	LiveData(ctx context.Context, tx store.Tx, ws store.WorkspaceID, conn store.ConnectionID, stream, key string) ([]byte, error)
+	// DropLines removes the lines of the records' orders, which PutSale stores anew.
+	DropLines(ctx context.Context, tx store.Tx, ws store.WorkspaceID, records []int64) error
+	// MarkRefunds marks for settle the refunds of orders that were taken in with something else known of the order than
+	// now. All Mark methods return how many they marked.
+	MarkRefunds(ctx context.Context, tx store.Tx, ws store.WorkspaceID, orders []OrderName) (int64, error)
+	// MarkOfDeals marks the orders whose owner is a deal's, and the refunds of later wins of the deals.
+	MarkOfDeals(ctx context.Context, tx store.Tx, ws store.WorkspaceID, deals []OrderName) (int64, error)
+	// MarkConversions marks the orders and refunds that need a rate of one of the currencies on one of the days.
+	MarkConversions(ctx context.Context, tx store.Tx, ws store.WorkspaceID, currencies []string, from, to entity.Date) (int64, error)
+	RateOf(ctx context.Context, tx store.Tx, ws store.WorkspaceID, record int64) (Rate, bool, error)
+	PutRate(ctx context.Context, tx store.Tx, ws store.WorkspaceID, rate Rate) error
+	DropRate(ctx context.Context, tx store.Tx, ws store.WorkspaceID, record int64) error
+	// RateOn returns the last rate between two currencies on or before a day and at most maxAge days old. On one day
+	// the rate from the first to the second wins over the inverse one, then the smaller record name.
+	RateOn(ctx context.Context, tx store.Tx, ws store.WorkspaceID, from, to string, day entity.Date, maxAge int) (value string, inverse, found bool, err error)
+	PutOwnership(ctx context.Context, tx store.Tx, ws store.WorkspaceID, change Ownership) error
+	DropOwnership(ctx context.Context, tx store.Tx, ws store.WorkspaceID, record int64) error
 	PutRefund(ctx context.Context, tx store.Tx, ws store.WorkspaceID, refund Refund) error
 	PutConsent(ctx context.Context, tx store.Tx, ws store.WorkspaceID, consent Consent) error
 	// DropFact removes the sale, refund or consent that a record gave.
@@ -150,6 +236,10 @@ type Rules struct {
 	Mapping func(conn store.ConnectionID, kind entity.Kind) map[string]string
 	// ByCompany makes the company of an order its customer, where it has one.
 	ByCompany bool
+	// Deals says which deals are orders; nil for none.
+	Deals *DealRule
+	// RateStream says whether a stream's exchange rates are used; nil for all.
+	RateStream func(conn store.ConnectionID, stream string) bool
 }
 
 // Settler settles one workspace.
@@ -171,29 +261,18 @@ type batch struct {
 	left     map[customer.ID]bool // lost a node: what remains may fall apart, or nothing remains
 	moved    []Member
 	profiles map[customer.ID]bool // to be put together anew
+	changed  map[customer.ID]bool // facts changed; true: who they are did
+	records  []int64              // taken
+	marked   int64                // records marked for settle by what was taken
 }
 
 // Batch settles up to BatchSize dirty records and returns how many it took; fewer than BatchSize means that none are
 // left. It belongs in one transaction, one at a time per workspace.
 func (s *Settler) Batch(ctx context.Context, tx store.Tx) (int, error) {
-	b := &batch{Settler: s, ctx: ctx, tx: tx, ws: s.Workspace.ID, touched: map[NodeID]bool{}, loose: map[NodeID]bool{}, left: map[customer.ID]bool{}, profiles: map[customer.ID]bool{}}
-	dirty, err := s.Store.TakeDirty(ctx, tx, b.ws, BatchSize)
+	b := s.newBatch(ctx, tx)
+	taken, err := b.takeDirty()
 	if err != nil {
-		return 0, fmt.Errorf("taking dirty records: %w", err)
-	}
-	records := make([]int64, 0, len(dirty))
-	for _, d := range dirty {
-		records = append(records, d.Record)
-		if letter, bad := unusable(d); bad {
-			// A record that an older version took in and this one cannot use must not hold up everybody else's.
-			if err := s.Store.PutDeadLetters(ctx, tx, b.ws, []ingest.DeadLetter{letter}); err != nil {
-				return 0, err
-			}
-			continue
-		}
-		if err := b.take(d); err != nil {
-			return 0, fmt.Errorf("settling record %d of stream %s: %w", d.Record, d.Stream.Name, err)
-		}
+		return 0, err
 	}
 	if err := b.dropOrphans(); err != nil {
 		return 0, fmt.Errorf("dropping orphans: %w", err)
@@ -204,27 +283,125 @@ func (s *Settler) Batch(ctx context.Context, tx store.Tx) (int, error) {
 	if err := b.putProfiles(); err != nil {
 		return 0, fmt.Errorf("putting profiles together: %w", err)
 	}
-	return len(dirty), s.Store.ClearDirty(ctx, tx, b.ws, records)
+	if err := b.noteOwners(b.records); err != nil {
+		return 0, err
+	}
+	if err := b.markChanged(); err != nil {
+		return 0, fmt.Errorf("marking whose facts changed: %w", err)
+	}
+	return taken, nil
 }
 
-// unusable makes a dead letter of a stored record that does not decode.
-func unusable(d Dirty) (ingest.DeadLetter, bool) {
+// noteOwners notes whom the facts of the batch's records count for. It is called before the batch changes them and
+// after: a sale that moves changes both sides.
+func (b *batch) noteOwners(records []int64) error {
+	owners, err := b.Store.OwnersOfFacts(b.ctx, b.tx, b.ws, records)
+	if err != nil {
+		return fmt.Errorf("looking up whom facts count for: %w", err)
+	}
+	for _, id := range owners {
+		b.change(id, false)
+	}
+	return nil
+}
+
+func (b *batch) noteOwnersOfNode(node NodeID) error {
+	owners, err := b.Store.OwnersOfNode(b.ctx, b.tx, b.ws, node)
+	if err != nil {
+		return fmt.Errorf("looking up whom a record's facts count for: %w", err)
+	}
+	for _, id := range owners {
+		b.change(id, false)
+	}
+	return nil
+}
+
+func (b *batch) change(id customer.ID, identity bool) { b.changed[id] = b.changed[id] || identity }
+
+func (b *batch) markChanged() error {
+	changed := make([]Changed, 0, len(b.changed))
+	for _, id := range sorted(b.changed) {
+		changed = append(changed, Changed{Customer: id, Identity: b.changed[id]})
+	}
+	return b.Store.MarkChanged(b.ctx, b.tx, b.ws, changed)
+}
+
+// takeDirty takes up to BatchSize dirty records, those that others of them have marked too, and returns how many.
+func (b *batch) takeDirty() (int, error) {
+	taken := 0
+	for taken < BatchSize {
+		dirty, err := b.Store.TakeDirty(b.ctx, b.tx, b.ws, BatchSize-taken)
+		if err != nil {
+			return 0, fmt.Errorf("taking dirty records: %w", err)
+		}
+		if len(dirty) == 0 {
+			break
+		}
+		taken += len(dirty)
+		records := make([]int64, 0, len(dirty))
+		for _, d := range dirty {
+			records = append(records, d.Record)
+		}
+		b.records = append(b.records, records...)
+		if err := b.noteOwners(records); err != nil {
+			return 0, err
+		}
+		// Cleared before they are taken: what is marked from here on, also one of them, is to be taken once more.
+		if err := b.Store.ClearDirty(b.ctx, b.tx, b.ws, records); err != nil {
+			return 0, fmt.Errorf("clearing marks: %w", err)
+		}
+		if err := b.Store.ResolveSettleLetters(b.ctx, b.tx, b.ws, records); err != nil {
+			return 0, fmt.Errorf("resolving dead letters: %w", err)
+		}
+		if err := b.Store.DropLines(b.ctx, b.tx, b.ws, records); err != nil {
+			return 0, fmt.Errorf("dropping the lines of orders: %w", err)
+		}
+		b.marked = 0
+		for _, d := range dirty {
+			if fault := unusable(d); fault != nil {
+				// A record that an older version took in and this one cannot use must not hold up everybody else's.
+				if err := b.reject(d, fault); err != nil {
+					return 0, err
+				}
+				continue
+			}
+			if err := b.take(d); err != nil {
+				return 0, fmt.Errorf("settling record %d of stream %s: %w", d.Record, d.Stream.Name, err)
+			}
+		}
+		if err := b.markDependents(dirty); err != nil {
+			return 0, fmt.Errorf("marking what depends on orders: %w", err)
+		}
+		if b.marked == 0 {
+			break
+		}
+	}
+	return taken, nil
+}
+
+// reject keeps a record aside that settle cannot use. The letter is settle's own: it closes when the record is taken
+// again without a fault.
+func (b *batch) reject(d Dirty, fault *ingest.Fault) error {
+	return b.Store.PutDeadLetters(b.ctx, b.tx, b.ws, []ingest.DeadLetter{{
+		Stream: d.Stream.ID, Key: d.Key, Fingerprint: ingest.Fingerprint(d.Key, fault.Rule, d.Data), Origin: ingest.FromHub, Place: "the store",
+		Rule: fault.Rule, Message: fault.Message, Raw: d.Data, UpdatedAt: d.UpdatedAt, Sequence: d.Sequence,
+	}})
+}
+
+// unusable says why a stored record does not decode; nil for one that does.
+func unusable(d Dirty) *ingest.Fault {
 	if d.Deleted {
-		return ingest.DeadLetter{}, false
+		return nil
 	}
 	_, err := ingest.Canonical(d.Stream.Entity, d.Data)
 	if err == nil {
-		return ingest.DeadLetter{}, false
+		return nil
 	}
-	rule := "undecodable"
 	var fault *ingest.Fault
-	if errors.As(err, &fault) {
-		rule = fault.Rule
+	if !errors.As(err, &fault) {
+		fault = &ingest.Fault{Rule: "undecodable", Message: err.Error()}
 	}
-	return ingest.DeadLetter{
-		Stream: d.Stream.ID, Key: d.Key, Fingerprint: ingest.Fingerprint(d.Key, rule, d.Data), Origin: ingest.FromHub, Place: "the store",
-		Rule: rule, Message: err.Error(), Raw: d.Data, UpdatedAt: d.UpdatedAt, Sequence: d.Sequence,
-	}, true
+	return fault
 }
 
 func (b *batch) take(d Dirty) error {
@@ -233,8 +410,12 @@ func (b *batch) take(d Dirty) error {
 		return b.takePerson(d, customer.Person)
 	case entity.KindCompany:
 		return b.takePerson(d, customer.Company)
-	case entity.KindOrder, entity.KindRefund, entity.KindConsent:
+	case entity.KindOrder, entity.KindRefund, entity.KindConsent, entity.KindDeal:
 		return b.takeFact(d)
+	case entity.KindRate:
+		return b.takeRate(d)
+	case entity.KindOwnershipChange:
+		return b.takeOwnership(d)
 	default:
 		return nil // kept as a record; nothing is derived from it yet
 	}
@@ -257,6 +438,12 @@ func (b *batch) takePerson(d Dirty, kind customer.Kind) error {
 		if node.Customer != 0 {
 			b.profiles[node.Customer] = true
 		}
+		if err := b.setAnonymous(&node, false); err != nil {
+			return err
+		}
+		if err := b.rename(node, entity.Name{}); err != nil {
+			return err
+		}
 		return b.relink(node, b.links(identity.Source{Key: node.Key}))
 	}
 	node, err := b.Store.EnsureNode(b.ctx, b.tx, b.ws, d.Stream.Connection, d.Stream.Name, d.Key, kind)
@@ -268,16 +455,73 @@ func (b *batch) takePerson(d Dirty, kind customer.Kind) error {
 			return err
 		}
 	}
-	if node.Customer == 0 {
-		b.touched[node.ID] = true
-	} else {
-		b.profiles[node.Customer] = true
-	}
 	source, err := b.source(d.Stream.Entity, RawSource{Key: node.Key, UpdatedAt: d.UpdatedAt, Data: d.Data})
 	if err != nil {
 		return err
 	}
+	if err := b.setAnonymous(&node, anonymous(source)); err != nil {
+		return err
+	}
+	switch {
+	case node.Anonymous:
+	case node.Customer == 0:
+		b.touched[node.ID] = true
+	default:
+		b.profiles[node.Customer] = true
+	}
+	if source.Contact != nil {
+		if err := b.rename(node, source.Contact.Name); err != nil {
+			return err
+		}
+	}
 	return b.relink(node, b.links(source))
+}
+
+// rename keeps the name of a node's person. Names speak against weak evidence, so another one is another partition.
+func (b *batch) rename(node Node, name entity.Name) error {
+	if node.Name == name {
+		return nil
+	}
+	if !node.Anonymous {
+		b.touched[node.ID] = true
+	}
+	return b.Store.SetNodeName(b.ctx, b.tx, b.ws, node.ID, name)
+}
+
+// anonymous says that a record stands for many people or nobody, such as the till's retail customer. Its orders are
+// orders without a customer.
+func anonymous(source identity.Source) bool {
+	return source.Contact != nil && source.Contact.Anonymous || source.Company != nil && source.Company.Anonymous
+}
+
+// setAnonymous takes a node out of all customers, or lets it have one again. Orders keep naming the node, so it makes
+// no difference whether they came before or after it was known to be nobody (R2).
+func (b *batch) setAnonymous(node *Node, anonymous bool) error {
+	if node.Anonymous == anonymous {
+		return nil
+	}
+	// What the node bought counts for others from now on; a customer it gets is noted when it gets one.
+	if err := b.noteOwnersOfNode(node.ID); err != nil {
+		return err
+	}
+	if err := b.Store.SetAnonymous(b.ctx, b.tx, b.ws, node.ID, anonymous); err != nil {
+		return err
+	}
+	if err := b.noteOwnersOfNode(node.ID); err != nil {
+		return err
+	}
+	node.Anonymous = anonymous
+	if !anonymous {
+		b.touched[node.ID] = true
+		return nil
+	}
+	delete(b.touched, node.ID)
+	if node.Customer != 0 {
+		b.left[node.Customer] = true
+		b.profiles[node.Customer] = true
+		node.Customer = 0
+	}
+	return nil
 }
 
 // links is what points at a source's customer, with what of it is evidence.
@@ -325,7 +569,7 @@ func (b *batch) refer(conn store.ConnectionID, ref *entity.Ref, kind customer.Ki
 	if err != nil {
 		return 0, err
 	}
-	if node.Customer == 0 && !b.touched[node.ID] {
+	if node.Customer == 0 && !node.Anonymous && !b.touched[node.ID] {
 		b.touched[node.ID] = true
 		if node.Record == 0 {
 			if err := b.relink(node, b.links(identity.Source{Key: node.Key})); err != nil {
@@ -361,10 +605,16 @@ func (b *batch) takeFact(d Dirty) error {
 		switch d.Stream.Entity {
 		case entity.KindOrder:
 			now, keep, err = b.takeOrder(d)
+		case entity.KindDeal:
+			now, keep, err = b.takeDeal(d)
 		case entity.KindRefund:
 			now, keep, err = b.takeRefund(d)
 		default:
 			now, keep, err = b.takeConsent(d)
+		}
+		var fault *ingest.Fault
+		if errors.As(err, &fault) {
+			keep, now, err = false, 0, b.reject(d, fault)
 		}
 		if err != nil {
 			return err
@@ -381,13 +631,37 @@ func (b *batch) takeFact(d Dirty) error {
 	return nil
 }
 
-// base returns an amount in the workspace's currency. Other currencies wait for rates: such orders count, their
-// money does not.
-func (b *batch) base(m entity.Money) (int64, bool) {
-	if m.Currency == b.Workspace.Currency {
-		return m.Minor, true
+// markDependents marks what was derived from orders and deals as they were before: refunds of them, and of deals the
+// orders that take their owner from them.
+func (b *batch) markDependents(taken []Dirty) error {
+	var orders, deals []OrderName
+	for _, d := range taken {
+		name := OrderName{Stream: d.Stream.ID, Key: d.Key}
+		switch d.Stream.Entity {
+		case entity.KindOrder:
+			orders = append(orders, name)
+		case entity.KindDeal:
+			deals = append(deals, name)
+		default:
+		}
 	}
-	return 0, false
+	marked, err := b.Store.MarkRefunds(b.ctx, b.tx, b.ws, append(orders, deals...))
+	if err != nil {
+		return err
+	}
+	b.marked += marked
+	marked, err = b.Store.MarkOfDeals(b.ctx, b.tx, b.ws, deals)
+	b.marked += marked
+	return err
+}
+
+// putSale converts an order's amount and stores it.
+func (b *batch) putSale(sale Sale) error {
+	var err error
+	if sale.Base, sale.Converted, sale.NeedsRate, err = b.base(sale.Amount, sale.OrderedOn); err != nil {
+		return err
+	}
+	return b.Store.PutSale(b.ctx, b.tx, b.ws, sale)
 }
 
 func (b *batch) takeOrder(d Dirty) (NodeID, bool, error) {
@@ -402,13 +676,37 @@ func (b *batch) takeOrder(d Dirty) (NodeID, bool, error) {
 	if err != nil {
 		return 0, false, err
 	}
-	sale := Sale{Record: d.Record, Stream: d.Stream.ID, Node: node, Sequence: d.Sequence, Amount: o.Amount, Channel: o.Origin.Channel, City: o.City}
-	sale.OrderedAt, sale.OrderedOn = b.when(o.OrderedAt, o.OrderedOn)
-	sale.Base, sale.Converted = b.base(o.Amount)
-	if o.Owner != nil {
-		sale.Owner = o.Owner.Key
+	sale := Sale{
+		Record: d.Record, Part: 1, Stream: d.Stream.ID, Node: node, DateFrom: o.DateFrom, Sequence: d.Sequence, Amount: o.Amount,
+		Channel: o.Origin.Channel, City: o.City, Lines: o.Lines,
 	}
-	return node, true, b.Store.PutSale(b.ctx, b.tx, b.ws, sale)
+	sale.OrderedAt, sale.OrderedOn = b.when(o.OrderedAt, o.OrderedOn)
+	sale.setOwner(o.Owner)
+	if o.Owner == nil && o.Deal != nil {
+		sale.Deal = o.Deal
+		owner, err := b.ownerOfDeal(d.Stream.Connection, o.Deal)
+		if err != nil {
+			return 0, false, err
+		}
+		sale.setOwner(owner)
+	}
+	return node, true, b.putSale(sale)
+}
+
+// ownerOfDeal is who looks after a deal as its record says now; nil when nobody does or it has not come.
+func (b *batch) ownerOfDeal(conn store.ConnectionID, ref *entity.Ref) (*entity.Ref, error) {
+	data, err := b.Store.LiveData(b.ctx, b.tx, b.ws, conn, ref.Stream, ref.Key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var deal entity.Deal
+	if err := json.Unmarshal(data, &deal); err != nil {
+		return nil, nil //nolint:nilerr // the deal has a dead letter of its own; the order is none the worse
+	}
+	return deal.Owner, nil
 }
 
 func (b *batch) takeRefund(d Dirty) (NodeID, bool, error) {
@@ -422,9 +720,20 @@ func (b *batch) takeRefund(d Dirty) (NodeID, bool, error) {
 	}
 	refund := Refund{Record: d.Record, Stream: d.Stream.ID, Node: node, Amount: r.Amount}
 	_, refund.RefundedOn = b.when(r.RefundedAt, r.RefundedOn)
-	refund.Base, refund.Converted = b.base(r.Amount)
+	refund.RateOn = refund.RefundedOn
 	if r.Order != nil {
 		refund.OrderStream, refund.OrderKey = r.Order.Stream, r.Order.Key
+		order, err := b.Store.OrderOf(b.ctx, b.tx, b.ws, d.Stream.Connection, r.Order.Stream, r.Order.Key)
+		if err != nil {
+			return 0, false, err
+		}
+		if order.Sale {
+			refund.RateOn = order.OrderedOn
+		}
+		refund.Idle = order.Live && !order.Sale
+	}
+	if refund.Base, refund.Converted, refund.NeedsRate, err = b.base(r.Amount, refund.RateOn); err != nil {
+		return 0, false, err
 	}
 	return node, true, b.Store.PutRefund(b.ctx, b.tx, b.ws, refund)
 }

@@ -203,6 +203,18 @@ func TestConsentsWithKeys(t *testing.T) {
 	assert.Equal(t, []string{"a@example.com", "b@example.com", "a@example.com#2"}, got.keys())
 }
 
+func TestARefundOfADeal(t *testing.T) {
+	folder := t.TempDir()
+	writeFile(t, folder, "refunds.csv", lines("id,deal,day,amount", "r1,d1,2024-03-07,10"))
+	cfg := config{Folder: sdk.Path(folder), Refunds: &block{
+		File: "refunds.csv", Columns: map[string]string{"key": "id", "deal": "deal", "refunded_on": "day", "amount": "amount"},
+	}}
+	got := readAll(t, newSource(tableRefunds), cfg, nil, 0)
+	assert.Empty(t, got.rules())
+	require.Len(t, got.records, 1)
+	assert.Equal(t, &entity.Ref{Stream: "deals", Key: "d1"}, got.records[0].Entity.Order)
+}
+
 // TestEveryStream reads one full row of each stream and compares it with what it must become.
 func TestEveryStream(t *testing.T) {
 	folder := t.TempDir()
@@ -243,7 +255,7 @@ func TestEveryStream(t *testing.T) {
 		for field := range d.fields {
 			_, mapped := b.Columns[field]
 			more := strings.HasPrefix(field, "utm_") || strings.HasSuffix(field, "3") || field == "updated_at" || field == "closed_on" ||
-				field == "ordered_on" || field == "refunded_on" || d.stream == "rates" && field == "key" || d.stream == "companies"
+				field == "ordered_on" || field == "refunded_on" || d.stream == "refunds" && field == "deal" || d.stream == "rates" && field == "key" || d.stream == "companies"
 			assert.True(t, mapped || more, "%s.%s is not tried", d.stream, field)
 		}
 	}

@@ -71,10 +71,11 @@ func refunds() *table[entity.Refund] {
 			keys: keyOfRow, identity: []string{"order", "customer", "company", "refunded_on", "refunded_at", "amount"},
 			rank:  []string{"customer", "company", "refunded_on", "refunded_at"},
 			needs: []need{{anyOf: []string{"refunded_on", "refunded_at"}, onlyOne: true}, needs("amount")},
-			after: []string{"contacts", "companies", "orders"},
+			after: []string{"contacts", "companies", "deals", "orders"},
 		},
 		set: map[string]field[E]{
 			"order":       ref("key of the order", "orders", func(e *E) **entity.Ref { return &e.Order }),
+			"deal":        ref("key of the deal, where won deals are the orders", "deals", func(e *E) **entity.Ref { return &e.Order }),
 			"customer":    ref("key of the contact", "contacts", func(e *E) **entity.Ref { return &e.Contact }),
 			"company":     ref("key of the company", "companies", func(e *E) **entity.Ref { return &e.Company }),
 			"refunded_on": day("day of the refund", func(e *E) **entity.Date { return &e.RefundedOn }),

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/regulars/regulars/hub/activation"
 	"github.com/regulars/regulars/hub/connector"
 	"github.com/regulars/regulars/hub/consent"
 	"github.com/regulars/regulars/hub/customer"
+	"github.com/regulars/regulars/hub/identity"
 	"github.com/regulars/regulars/hub/store"
 )
 
@@ -76,15 +78,18 @@ func scanRemoteConsent[K any](rows *sql.Rows, key *K) (consent.Record, error) {
 // destinations said of their addresses.
 func (s *Store) Consents(ctx context.Context, tx store.Tx, ws store.WorkspaceID, ids []customer.ID) (map[customer.ID][]consent.Record, error) {
 	const nodes = ` FROM json_each(?2) j CROSS JOIN node o ON o.workspace = ?1 AND o.customer = j.value `
-	const address = `CROSS JOIN identifier i ON i.workspace = ?1 AND i.node = o.id AND i.kind = `
+	const address = `CROSS JOIN identifier i INDEXED BY identifier_by_node ON i.workspace = ?1 AND i.node = o.id AND i.kind `
 	found := make(map[customer.ID][]consent.Record, len(ids))
 	for part := range slices.Chunk(ids, lookUp) {
 		list := jsonList(part)
 		for _, t := range consentTables {
 			for _, from := range []string{
 				`CROSS JOIN ` + t.name + ` c ON ` + t.contact,
-				address + `'email' CROSS JOIN ` + t.name + ` c ON c.workspace = ?1 AND c.email = i.value AND c.email <> ''`,
-				address + `'phone' CROSS JOIN ` + t.name + ` c ON c.workspace = ?1 AND c.phone = i.value AND c.phone <> ''`,
+				// By the address itself, and by its mailbox, which other spellings share. An address whose mailbox has one
+				// spelling is its own mailbox.
+				address + `IN ('email', 'mailbox') CROSS JOIN ` + t.name + ` c ON c.workspace = ?1 AND c.mailbox = i.value AND c.mailbox <> ''`,
+				address + `= 'email' CROSS JOIN ` + t.name + ` c ON c.workspace = ?1 AND c.email = i.value AND c.email <> '' AND c.mailbox <> c.email`,
+				address + `= 'phone' CROSS JOIN ` + t.name + ` c ON c.workspace = ?1 AND c.phone = i.value AND c.phone <> ''`,
 			} {
 				if err := gather(ctx, s.on(tx), found, scanConsent, `SELECT o.customer, `+t.columns+nodes+from+` `+t.joins, ws, list); err != nil {
 					return nil, err
@@ -92,7 +97,9 @@ func (s *Store) Consents(ctx context.Context, tx store.Tx, ws store.WorkspaceID,
 			}
 		}
 		err := gather(ctx, s.on(tx), found, scanRemoteConsent, `SELECT o.customer, c.connection, c.target, c.channel, c.address, c.state, c.at`+nodes+`
-				CROSS JOIN identifier i ON i.workspace = ?1 AND i.node = o.id AND i.kind IN ('email', 'phone') CROSS JOIN remote_consent c ON c.workspace = ?1 AND c.address = i.value
+				`+address+`IN ('email', 'phone') CROSS JOIN remote_consent c ON c.workspace = ?1 AND c.address = i.value
+			UNION SELECT o.customer, c.connection, c.target, c.channel, c.address, c.state, c.at`+nodes+`
+				`+address+`= 'mailbox' CROSS JOIN remote_consent c ON c.workspace = ?1 AND c.mailbox = i.value AND c.mailbox <> ''
 			UNION ALL SELECT o.customer, c.connection, c.target, c.channel, c.address, c.state, c.at`+nodes+`
 				CROSS JOIN stream st ON st.id = o.stream CROSS JOIN remote_consent c ON c.workspace = ?1 AND c.address = 'key:' || st.connection || '/' || st.name || '/' || o.key`, ws, list)
 		if err != nil {
@@ -107,23 +114,46 @@ func (s *Store) Consents(ctx context.Context, tx store.Tx, ws store.WorkspaceID,
 func (s *Store) AddressConsents(ctx context.Context, tx store.Tx, ws store.WorkspaceID, addresses []string) (map[string][]consent.Record, error) {
 	found := map[string][]consent.Record{}
 	for part := range slices.Chunk(addresses, lookUp) {
-		list := jsonList(part)
+		list := jsonList(spelled(part))
 		for _, t := range consentTables {
-			for _, column := range []string{"c.email", "c.phone"} {
-				err := gather(ctx, s.on(tx), found, scanConsent, `SELECT j.value, `+t.columns+` FROM json_each(?2) j
-					CROSS JOIN `+t.name+` c ON c.workspace = ?1 AND `+column+` = j.value AND `+column+` <> '' `+t.joins, ws, list)
+			for _, of := range []string{"c.mailbox = j.value ->> 'mailbox' AND c.mailbox <> ''", "c.email = j.value ->> 'address' AND c.email <> '' AND c.mailbox <> j.value ->> 'mailbox'", "c.phone = j.value ->> 'address' AND c.phone <> ''"} {
+				err := gather(ctx, s.on(tx), found, scanConsent, `SELECT j.value ->> 'address', `+t.columns+` FROM json_each(?2) j
+					CROSS JOIN `+t.name+` c ON c.workspace = ?1 AND `+of+` `+t.joins, ws, list)
 				if err != nil {
 					return nil, err
 				}
 			}
 		}
-		err := gather(ctx, s.on(tx), found, scanRemoteConsent, `SELECT j.value, c.connection, c.target, c.channel, c.address, c.state, c.at FROM json_each(?2) j
-			CROSS JOIN remote_consent c ON c.workspace = ?1 AND c.address = j.value`, ws, list)
+		err := gather(ctx, s.on(tx), found, scanRemoteConsent, `SELECT j.value ->> 'address', c.connection, c.target, c.channel, c.address, c.state, c.at FROM json_each(?2) j
+			CROSS JOIN remote_consent c ON c.workspace = ?1 AND c.address = j.value ->> 'address'
+			UNION SELECT j.value ->> 'address', c.connection, c.target, c.channel, c.address, c.state, c.at FROM json_each(?2) j
+			CROSS JOIN remote_consent c ON c.workspace = ?1 AND c.mailbox = j.value ->> 'mailbox' AND c.mailbox <> '' `, ws, list)
 		if err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
+}
+
+// spelling is an address with the mailbox it is one spelling of; the mailbox is empty where it is no e-mail address.
+type spelling struct {
+	Address string `json:"address"`
+	Mailbox string `json:"mailbox"`
+}
+
+func spelled(addresses []string) []spelling {
+	all := make([]spelling, 0, len(addresses))
+	for _, a := range addresses {
+		all = append(all, spelling{Address: a, Mailbox: mailboxOf(a)})
+	}
+	return all
+}
+
+func mailboxOf(address string) string {
+	if !strings.Contains(address, "@") || strings.HasPrefix(address, "key:") {
+		return ""
+	}
+	return identity.Mailbox(address)
 }
 
 // gather adds the rows of a query to what was found by key; the first column is the key.
@@ -143,14 +173,14 @@ func (s *Store) PutRemoteConsents(ctx context.Context, tx store.Tx, ws store.Wor
 	if len(refusals) == 0 {
 		return 0, nil
 	}
-	put, err := handle(tx).PrepareContext(ctx, `INSERT INTO remote_consent (workspace, connection, target, channel, address, state, at) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (workspace, connection, target, channel, address, state) DO UPDATE SET at = excluded.at WHERE at <> 0 AND (excluded.at = 0 OR excluded.at > at)`)
+	put, err := handle(tx).PrepareContext(ctx, `INSERT INTO remote_consent (workspace, connection, target, channel, address, mailbox, state, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (workspace, connection, target, channel, address, state) DO UPDATE SET at = excluded.at, mailbox = excluded.mailbox WHERE at <> 0 AND (excluded.at = 0 OR excluded.at > at)`)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, put.Close()) }()
 	for _, r := range refusals {
-		result, err := put.ExecContext(ctx, ws, r.Connection, r.Target, r.Channel, r.Address, r.State, micros(r.At))
+		result, err := put.ExecContext(ctx, ws, r.Connection, r.Target, r.Channel, r.Address, mailboxOf(r.Address), r.State, micros(r.At))
 		if err != nil {
 			return 0, fmt.Errorf("keeping a refusal: %w", err)
 		}
@@ -206,7 +236,8 @@ func (s *Store) CustomersByID(ctx context.Context, tx store.Tx, ws store.Workspa
 	found := make([]customer.Customer, 0, len(ids))
 	for part := range slices.Chunk(slices.Sorted(slices.Values(ids)), lookUp) {
 		some, err := collect(ctx, s.on(tx), func(rows *sql.Rows) (customer.Customer, error) { return scanCustomer(rows) },
-			customerColumns+` WHERE c.workspace = ? AND c.id IN (SELECT value FROM json_each(?)) AND c.alias_of IS NULL AND c.retired = 0 ORDER BY c.id`, ws, jsonList(part))
+			`SELECT c.id, c.kind, c.profile, s.connection, s.name, c.anchor_key FROM json_each(?2) j CROSS JOIN customer c ON c.id = j.value
+				CROSS JOIN stream s ON s.id = c.anchor_stream WHERE c.workspace = ?1 AND c.alias_of IS NULL AND c.retired = 0 ORDER BY c.id`, ws, jsonList(part))
 		if err != nil {
 			return nil, err
 		}

@@ -30,18 +30,27 @@ func (s *Store) PutDeadLetters(ctx context.Context, tx store.Tx, ws store.Worksp
 	return nil
 }
 
-// ResolveDeadLetters implements ingest.Store.
+// ResolveDeadLetters implements ingest.Store. Letters of settle, which belong to no run, stay: that a record arrived
+// whole says nothing about them.
 func (s *Store) ResolveDeadLetters(ctx context.Context, tx store.Tx, stream workspace.Stream, keys []string) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	var some bool
-	err := s.on(tx).QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dead_letter WHERE workspace = ? AND stream = ? AND state IN ('open', 'retrying') AND key <> '')`, stream.Workspace, stream.ID).Scan(&some)
+	err := s.on(tx).QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM dead_letter WHERE workspace = ? AND stream = ? AND state IN ('open', 'retrying') AND key <> '' AND run <> 0)`, stream.Workspace, stream.ID).Scan(&some)
 	if err != nil || !some {
 		return err
 	}
-	_, err = exec(ctx, tx, `UPDATE dead_letter SET state = 'resolved', changed_at = ? WHERE workspace = ? AND stream = ? AND state IN ('open', 'retrying')
+	_, err = exec(ctx, tx, `UPDATE dead_letter SET state = 'resolved', changed_at = ? WHERE workspace = ? AND stream = ? AND state IN ('open', 'retrying') AND run <> 0
 		AND key IN (SELECT value FROM json_each(?))`, micros(s.clock.Now()), stream.Workspace, stream.ID, jsonList(keys))
+	return err
+}
+
+// ResolveSettleLetters implements settle.Store.
+func (s *Store) ResolveSettleLetters(ctx context.Context, tx store.Tx, ws store.WorkspaceID, records []int64) error {
+	_, err := exec(ctx, tx, `UPDATE dead_letter SET state = 'resolved', changed_at = ?1 WHERE id IN (
+		SELECT d.id FROM json_each(?3) j CROSS JOIN record r ON r.id = j.value CROSS JOIN dead_letter d INDEXED BY dead_letter_open
+			ON d.workspace = ?2 AND d.stream = r.stream AND d.key = r.key AND d.state IN ('open', 'retrying') WHERE d.run = 0)`, micros(s.clock.Now()), ws, jsonList(records))
 	return err
 }
 

@@ -93,6 +93,8 @@ func (s *Store) ExportCanonical(ctx context.Context, ws store.WorkspaceID, to io
 		{"refunds", exportRefunds},
 		{"consents", exportConsents},
 		{"refusals", exportRefusals},
+		{"rates", exportRates},
+		{"ownership", exportOwnership},
 		{"memberships", exportMemberships},
 		{"sent ledger", exportSent},
 		{"dead letters", exportDeadLetters},
@@ -148,24 +150,38 @@ func exportOrders(ctx context.Context, tx *sql.Tx, ws store.WorkspaceID, names m
 		Customer  string      `json:"customer,omitempty"`
 		OrderedOn entity.Date `json:"ordered_on"`
 		OrderedAt string      `json:"ordered_at,omitempty"`
+		DateFrom  string      `json:"date_from,omitempty"`
 		Sequence  int64       `json:"sequence"`
 		Amount    string      `json:"amount"`
 		Currency  string      `json:"currency"`
+		Base      *int64      `json:"base,omitempty"` // minor units of the workspace's currency, where a rate was needed and found
 		Channel   string      `json:"channel,omitempty"`
 		Owner     string      `json:"owner,omitempty"`
 		City      string      `json:"city,omitempty"`
+		Lines     []saleLine  `json:"lines,omitempty"`
+	}
+	goods, err := saleLines(ctx, tx, ws)
+	if err != nil {
+		return err
 	}
 	lines, err := collect(ctx, tx, func(rows *sql.Rows) (l line, err error) {
 		var id customer.ID
 		var conn, stream, key string
 		var at, minor int64
-		err = rows.Scan(&id, &conn, &stream, &key, &at, &l.OrderedOn, &l.Sequence, &minor, &l.Currency, &l.Channel, &l.Owner, &l.City)
+		var base sql.NullInt64
+		var part salePart
+		err = rows.Scan(&id, &conn, &stream, &key, &at, &l.OrderedOn, &l.Sequence, &minor, &l.Currency, &l.Channel, &l.Owner, &l.City, &l.DateFrom, &base, &part.record, &part.part)
+		if base.Valid {
+			l.Base = &base.Int64
+		}
+		l.Lines = goods[part]
 		l.Type, l.Key, l.Customer, l.Amount = "order", recordName(conn, stream, key), names[id], entity.FormatMinor(minor, l.Currency)
 		if at != 0 {
 			l.OrderedAt = fromMicros(at).Format("2006-01-02T15:04:05.999999Z07:00")
 		}
 		return l, err
-	}, `SELECT coalesce(n.customer, 0), c.name, st.name, r.key, o.ordered_at, o.ordered_on, o.sequence, o.amount, o.currency, o.channel, o.owner, o.city
+	}, `SELECT coalesce(n.customer, 0), c.name, st.name, `+saleKey+`, o.ordered_at, o.ordered_on, o.sequence, o.amount, o.currency, o.channel, o.owner, o.city, o.date_from,
+			CASE WHEN o.needs_rate = 1 AND o.converted = 1 THEN o.base END, o.record, o.part
 		FROM sale o JOIN record r ON r.id = o.record JOIN stream st ON st.id = o.stream JOIN connection c ON c.id = st.connection LEFT JOIN node n ON n.id = o.node WHERE o.workspace = ?`, ws)
 	if err != nil {
 		return err
@@ -182,21 +198,110 @@ func exportRefunds(ctx context.Context, tx *sql.Tx, ws store.WorkspaceID, names 
 		RefundedOn entity.Date `json:"refunded_on"`
 		Amount     string      `json:"amount"`
 		Currency   string      `json:"currency"`
+		Base       *int64      `json:"base,omitempty"`
+		Idle       bool        `json:"idle,omitempty"`
 	}
 	lines, err := collect(ctx, tx, func(rows *sql.Rows) (l line, err error) {
 		var id customer.ID
 		var conn, stream, key string
 		var orderStream, orderKey sql.NullString
 		var minor int64
-		err = rows.Scan(&id, &conn, &stream, &key, &orderStream, &orderKey, &l.RefundedOn, &minor, &l.Currency)
+		var base sql.NullInt64
+		err = rows.Scan(&id, &conn, &stream, &key, &orderStream, &orderKey, &l.RefundedOn, &minor, &l.Currency, &base, &l.Idle)
+		if base.Valid {
+			l.Base = &base.Int64
+		}
 		l.Type, l.Key, l.Customer, l.Amount = "refund", recordName(conn, stream, key), names[id], entity.FormatMinor(minor, l.Currency)
 		if orderStream.Valid {
 			l.Order = recordName(conn, orderStream.String, orderKey.String)
 		}
 		return l, err
-	}, `SELECT coalesce(n.customer, 0), c.name, st.name, r.key, os.name, f.order_key, f.refunded_on, f.amount, f.currency
+	}, `SELECT coalesce(n.customer, 0), c.name, st.name, r.key, os.name, f.order_key, f.refunded_on, f.amount, f.currency,
+			CASE WHEN f.needs_rate = 1 AND f.converted = 1 THEN f.base END, f.idle
 		FROM refund f JOIN record r ON r.id = f.record JOIN stream st ON st.id = f.stream JOIN connection c ON c.id = st.connection
 		LEFT JOIN node n ON n.id = f.node LEFT JOIN stream os ON os.id = f.order_stream WHERE f.workspace = ?`, ws)
+	if err != nil {
+		return err
+	}
+	return writeSorted(out, lines)
+}
+
+// salePart names one order of a record.
+type salePart struct{ record, part int64 }
+
+type saleLine struct {
+	SKU      string `json:"sku,omitempty"`
+	Name     string `json:"name,omitempty"`
+	Category string `json:"category,omitempty"`
+	Quantity string `json:"quantity,omitempty"`
+	Amount   string `json:"amount,omitempty"`
+	Currency string `json:"currency,omitempty"`
+}
+
+// saleLines are the lines of orders in their order.
+func saleLines(ctx context.Context, tx *sql.Tx, ws store.WorkspaceID) (map[salePart][]saleLine, error) {
+	lines := map[salePart][]saleLine{}
+	_, err := collect(ctx, tx, func(rows *sql.Rows) (struct{}, error) {
+		var part salePart
+		var l saleLine
+		var minor sql.NullInt64
+		err := rows.Scan(&part.record, &part.part, &l.SKU, &l.Name, &l.Category, &l.Quantity, &minor, &l.Currency)
+		if minor.Valid {
+			l.Amount = entity.FormatMinor(minor.Int64, l.Currency)
+		}
+		lines[part] = append(lines[part], l)
+		return struct{}{}, err
+	}, `SELECT l.record, l.part, l.sku, l.name, l.category, l.quantity, l.amount, l.currency FROM sale o INDEXED BY sale_by_workspace
+		CROSS JOIN sale_line l ON l.record = o.record AND l.part = o.part WHERE o.workspace = ? ORDER BY l.record, l.part, l.n`, ws)
+	return lines, err
+}
+
+func exportRates(ctx context.Context, tx *sql.Tx, ws store.WorkspaceID, _ map[customer.ID]string, out *bufio.Writer) error {
+	type line struct {
+		Type string      `json:"type"`
+		Key  string      `json:"key"`
+		On   entity.Date `json:"on"`
+		From string      `json:"from"`
+		To   string      `json:"to"`
+		Rate string      `json:"rate"`
+	}
+	lines, err := collect(ctx, tx, func(rows *sql.Rows) (l line, err error) {
+		var conn, stream, key string
+		err = rows.Scan(&conn, &stream, &key, &l.On, &l.From, &l.To, &l.Rate)
+		l.Type, l.Key = "rate", recordName(conn, stream, key)
+		return l, err
+	}, `SELECT c.name, st.name, r.key, t.on_day, t.from_currency, t.to_currency, t.value
+		FROM rate t JOIN record r ON r.id = t.record JOIN stream st ON st.id = r.stream JOIN connection c ON c.id = st.connection WHERE t.workspace = ?`, ws)
+	if err != nil {
+		return err
+	}
+	return writeSorted(out, lines)
+}
+
+func exportOwnership(ctx context.Context, tx *sql.Tx, ws store.WorkspaceID, _ map[customer.ID]string, out *bufio.Writer) error {
+	type line struct {
+		Type    string `json:"type"`
+		Key     string `json:"key"`
+		Subject string `json:"subject"`
+		From    string `json:"from,omitempty"`
+		To      string `json:"to,omitempty"`
+		At      string `json:"at"`
+	}
+	lines, err := collect(ctx, tx, func(rows *sql.Rows) (l line, err error) {
+		var conn, stream, key string
+		var subject, from, to entity.Ref
+		var at int64
+		err = rows.Scan(&conn, &stream, &key, &subject.Stream, &subject.Key, &from.Stream, &from.Key, &to.Stream, &to.Key, &at)
+		l.Type, l.Key, l.Subject, l.At = "ownership", recordName(conn, stream, key), recordName(conn, subject.Stream, subject.Key), fromMicros(at).Format("2006-01-02T15:04:05.999999Z07:00")
+		if from.Key != "" {
+			l.From = recordName(conn, from.Stream, from.Key)
+		}
+		if to.Key != "" {
+			l.To = recordName(conn, to.Stream, to.Key)
+		}
+		return l, err
+	}, `SELECT c.name, st.name, r.key, w.subject_stream, w.subject_key, w.before_stream, w.before_key, w.owner_stream, w.owner_key, w.at
+		FROM ownership w JOIN record r ON r.id = w.record JOIN stream st ON st.id = r.stream JOIN connection c ON c.id = st.connection WHERE w.workspace = ?`, ws)
 	if err != nil {
 		return err
 	}
@@ -315,6 +420,8 @@ func exportSent(ctx context.Context, tx *sql.Tx, ws store.WorkspaceID, names map
 	return writeSorted(out, lines)
 }
 
+// exportDeadLetters leaves out what settle had against versions of records that have gone: whether it ever saw them
+// depends on when it ran.
 func exportDeadLetters(ctx context.Context, tx *sql.Tx, ws store.WorkspaceID, _ map[customer.ID]string, out *bufio.Writer) error {
 	type line struct {
 		Type  string `json:"type"`
@@ -328,7 +435,8 @@ func exportDeadLetters(ctx context.Context, tx *sql.Tx, ws store.WorkspaceID, _ 
 		err = rows.Scan(&conn, &stream, &key, &l.Rule, &l.State, &l.Raw)
 		l.Type, l.Key = "dead_letter", recordName(conn, stream, key)
 		return l, err
-	}, `SELECT c.name, s.name, d.key, d.rule, d.state, coalesce(CAST(d.raw AS TEXT), '') FROM dead_letter d JOIN stream s ON s.id = d.stream JOIN connection c ON c.id = s.connection WHERE d.workspace = ?`, ws)
+	}, `SELECT c.name, s.name, d.key, d.rule, d.state, coalesce(CAST(d.raw AS TEXT), '') FROM dead_letter d JOIN stream s ON s.id = d.stream JOIN connection c ON c.id = s.connection
+		WHERE d.workspace = ? AND NOT (d.run = 0 AND d.state = 'resolved')`, ws)
 	if err != nil {
 		return err
 	}

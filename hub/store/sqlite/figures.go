@@ -5,73 +5,18 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"iter"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/regulars/regulars/contracts/entity"
 	"github.com/regulars/regulars/hub/customer"
-	"github.com/regulars/regulars/hub/kpi"
 	"github.com/regulars/regulars/hub/store"
-	"github.com/regulars/regulars/hub/workspace"
 )
 
-// Orders hands over the settled orders of some streams. The caller looks at the error after the sequence is done.
-func (s *Store) Orders(ctx context.Context, ws store.WorkspaceID, streams []workspace.StreamID) (iter.Seq[kpi.OrderRow], *error) {
-	return sequence(ctx, s.read, func(rows *sql.Rows) (o kpi.OrderRow, err error) {
-		var at int64
-		err = rows.Scan(&o.Customer, &o.Connection, &o.Stream, &o.Key, &at, &o.On, &o.Sequence, &o.Base, &o.Converted, &o.Amount.Minor, &o.Amount.Currency, &o.Channel, &o.Owner, &o.City)
-		o.At = fromMicros(at)
-		return o, err
-	}, `SELECT coalesce(n.customer, 0), st.connection, st.name, r.key, o.ordered_at, o.ordered_on, o.sequence, o.base, o.converted, o.amount, o.currency, o.channel, o.owner, o.city
-		FROM sale o JOIN record r ON r.id = o.record JOIN stream st ON st.id = o.stream LEFT JOIN node n ON n.id = o.node
-		WHERE o.workspace = ? AND o.stream IN (SELECT value FROM json_each(?))`, ws, jsonList(streams))
-}
-
-// Refunds hands over the settled refunds of some streams, like Orders.
-func (s *Store) Refunds(ctx context.Context, ws store.WorkspaceID, streams []workspace.StreamID) (iter.Seq[kpi.RefundRow], *error) {
-	return sequence(ctx, s.read, func(rows *sql.Rows) (f kpi.RefundRow, err error) {
-		var conn sql.NullInt64
-		var stream, key sql.NullString
-		err = rows.Scan(&f.Customer, &f.Connection, &f.Stream, &f.Key, &f.On, &f.Base, &f.Converted, &f.Amount.Minor, &f.Amount.Currency, &conn, &stream, &key)
-		if conn.Valid {
-			f.Order = &store.RecordKey{Connection: store.ConnectionID(conn.Int64), Stream: stream.String, Key: key.String}
-		}
-		return f, err
-	}, `SELECT coalesce(n.customer, 0), st.connection, st.name, r.key, f.refunded_on, f.base, f.converted, f.amount, f.currency, os.connection, os.name, f.order_key
-		FROM refund f JOIN record r ON r.id = f.record JOIN stream st ON st.id = f.stream LEFT JOIN node n ON n.id = f.node LEFT JOIN stream os ON os.id = f.order_stream
-		WHERE f.workspace = ? AND f.stream IN (SELECT value FROM json_each(?))`, ws, jsonList(streams))
-}
-
-// sequence turns a query into a sequence; the pointer holds the error once the sequence is over.
-func sequence[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) (iter.Seq[T], *error) {
-	failed := new(error)
-	return func(yield func(T) bool) {
-		rows, err := q.QueryContext(ctx, query, args...)
-		if err != nil {
-			*failed = err
-			return
-		}
-		defer func() {
-			if err := rows.Close(); err != nil && *failed == nil {
-				*failed = err
-			}
-		}()
-		for rows.Next() {
-			one, err := scan(rows)
-			if err != nil {
-				*failed = err
-				return
-			}
-			if !yield(one) {
-				return
-			}
-		}
-		*failed = rows.Err()
-	}, failed
-}
-
 // Customers lists a workspace's customers, without aliases, by number. A retired one has no record left.
-func (s *Store) Customers(ctx context.Context, ws store.WorkspaceID) ([]customer.Customer, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (customer.Customer, error) { return scanCustomer(rows) },
+func (s *Store) Customers(ctx context.Context, tx store.Tx, ws store.WorkspaceID) ([]customer.Customer, error) {
+	return collect(ctx, s.on(tx), func(rows *sql.Rows) (customer.Customer, error) { return scanCustomer(rows) },
 		customerColumns+` WHERE c.workspace = ? AND c.alias_of IS NULL AND c.retired = 0 ORDER BY c.id`, ws)
 }
 
@@ -86,8 +31,13 @@ func scanCustomer(r row) (customer.Customer, error) {
 	return c, json.Unmarshal(profile, &c.Profile)
 }
 
-// MemberKeys returns the record keys of each customer as "connection.stream/key", sorted.
-func (s *Store) MemberKeys(ctx context.Context, ws store.WorkspaceID) (map[customer.ID][]string, error) {
+// MemberKeys returns the record keys of each customer as "connection.stream/key", sorted: of all customers, or, where
+// among is not nil, of these.
+func (s *Store) MemberKeys(ctx context.Context, ws store.WorkspaceID, among []customer.ID) (map[customer.ID][]string, error) {
+	from, args := `node n`, []any{ws}
+	if among != nil {
+		from, args = `json_each(?2) j CROSS JOIN node n ON n.workspace = ?1 AND n.customer = j.value`, append(args, jsonList(among))
+	}
 	keys := map[customer.ID][]string{}
 	_, err := collect(ctx, s.read, func(rows *sql.Rows) (struct{}, error) {
 		var id customer.ID
@@ -95,8 +45,8 @@ func (s *Store) MemberKeys(ctx context.Context, ws store.WorkspaceID) (map[custo
 		err := rows.Scan(&id, &conn, &stream, &key)
 		keys[id] = append(keys[id], recordName(conn, stream, key))
 		return struct{}{}, err
-	}, `SELECT n.customer, c.name, s.name, n.key FROM node n JOIN stream s ON s.id = n.stream JOIN connection c ON c.id = s.connection
-		WHERE n.workspace = ? AND n.customer IS NOT NULL ORDER BY 1, 2, 3, 4`, ws)
+	}, `SELECT n.customer, c.name, s.name, n.key FROM `+from+` CROSS JOIN stream s ON s.id = n.stream CROSS JOIN connection c ON c.id = s.connection
+		WHERE n.workspace = ?1 AND n.customer IS NOT NULL ORDER BY 1, 2, 3, 4`, args...)
 	return keys, err
 }
 
@@ -116,10 +66,53 @@ type MembershipChange struct {
 	Segment       string
 	RuleHash      string
 	Entered, Left []customer.ID
-	Size          int
-	NetValue      int64 // in minor units of the workspace's currency
+	// Net is the net value, in minor units, of those who entered and of members whose value changed.
+	Net map[customer.ID]int64
+	// Size and NetValue are the whole segment's after the change.
+	Size     int
+	NetValue int64
 	// Baseline stores the membership without events: a first evaluation, or one after the rule changed.
 	Baseline bool
+	// Quiet are customers without events: who they are changed, not what they did.
+	Quiet map[customer.ID]bool
+	// Why says for an event, as JSON, what the rule saw; nil for nothing to say.
+	Why func(customer.ID) string
+}
+
+// rows are the customers with their net value and whether they are there without an event, for json_each.
+func (c MembershipChange) rows(ids []customer.ID) [][3]int64 {
+	rows := make([][3]int64, 0, len(ids))
+	for _, id := range ids {
+		rows = append(rows, [3]int64{int64(id), c.Net[id], int64(flag(c.Baseline || c.Quiet[id]))})
+	}
+	return rows
+}
+
+// Members of a segment with their net value in minor units.
+type memberNet struct {
+	segment string
+	id      customer.ID
+	net     int64
+}
+
+// MembersNet returns the members of each segment with the net value they were last seen with: all members, or, where
+// among is not nil, those of these numbers.
+func (s *Store) MembersNet(ctx context.Context, tx store.Tx, ws store.WorkspaceID, among []customer.ID) (map[string]map[customer.ID]int64, error) {
+	query, args := `SELECT segment, customer, net FROM membership WHERE workspace = ?`, []any{ws}
+	if among != nil {
+		query, args = `SELECT m.segment, m.customer, m.net FROM json_each(?2) j CROSS JOIN membership m INDEXED BY membership_by_customer ON m.workspace = ?1 AND m.customer = j.value`, []any{ws, jsonList(among)}
+	}
+	all := map[string]map[customer.ID]int64{}
+	_, err := collect(ctx, s.on(tx), func(rows *sql.Rows) (struct{}, error) {
+		var m memberNet
+		err := rows.Scan(&m.segment, &m.id, &m.net)
+		if all[m.segment] == nil {
+			all[m.segment] = map[customer.ID]int64{}
+		}
+		all[m.segment][m.id] = m.net
+		return struct{}{}, err
+	}, query, args...)
+	return all, err
 }
 
 // SegmentState is the last evaluation of a segment.
@@ -132,9 +125,9 @@ type SegmentState struct {
 }
 
 // SegmentStates lists the last evaluations by segment.
-func (s *Store) SegmentStates(ctx context.Context, ws store.WorkspaceID) (map[string]SegmentState, error) {
+func (s *Store) SegmentStates(ctx context.Context, tx store.Tx, ws store.WorkspaceID) (map[string]SegmentState, error) {
 	states := map[string]SegmentState{}
-	_, err := collect(ctx, s.read, func(rows *sql.Rows) (struct{}, error) {
+	_, err := collect(ctx, s.on(tx), func(rows *sql.Rows) (struct{}, error) {
 		var st SegmentState
 		err := rows.Scan(&st.Segment, &st.RuleHash, &st.EvaluatedOn, &st.Size, &st.NetValue)
 		states[st.Segment] = st
@@ -151,19 +144,38 @@ func (s *Store) ChangeMembership(ctx context.Context, tx store.Tx, ws store.Work
 			return err
 		}
 	}
-	if len(c.Entered) > 0 {
-		if _, err := exec(ctx, tx, `INSERT INTO membership (workspace, segment, customer, entered_on, baseline) SELECT ?, ?, value, ?, ? FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
-			ws, c.Segment, day, flag(c.Baseline), jsonList(c.Entered)); err != nil {
+	// A first evaluation enters hundreds of thousands: they go in by one statement, not one each. Members keep the day they
+	// entered on.
+	members := slices.Compact(slices.Sorted(slices.Values(slices.AppendSeq(slices.Clone(c.Entered), maps.Keys(c.Net)))))
+	if len(members) > 0 {
+		if _, err := exec(ctx, tx, `INSERT INTO membership (workspace, segment, customer, entered_on, baseline, net)
+			SELECT ?, ?, value ->> 0, ?, value ->> 2, value ->> 1 FROM json_each(?) WHERE true
+			ON CONFLICT (workspace, segment, customer) DO UPDATE SET net = excluded.net WHERE net <> excluded.net`,
+			ws, c.Segment, day, jsonList(c.rows(members))); err != nil {
 			return err
 		}
 	}
 	if !c.Baseline {
-		for event, ids := range map[string][]customer.ID{"entered": c.Entered, "left": c.Left} {
-			if len(ids) == 0 {
+		for _, happened := range []struct {
+			event string
+			ids   []customer.ID
+		}{{"entered", c.Entered}, {"left", c.Left}} {
+			events := make([][2]any, 0, len(happened.ids))
+			for _, id := range happened.ids {
+				if c.Quiet[id] {
+					continue
+				}
+				why := ""
+				if c.Why != nil {
+					why = c.Why(id)
+				}
+				events = append(events, [2]any{id, why})
+			}
+			if len(events) == 0 {
 				continue
 			}
-			if _, err := exec(ctx, tx, `INSERT INTO membership_event (workspace, segment, customer, event, on_day, at) SELECT ?, ?, value, ?, ?, ? FROM json_each(?)`,
-				ws, c.Segment, event, day, now, jsonList(ids)); err != nil {
+			if _, err := exec(ctx, tx, `INSERT INTO membership_event (workspace, segment, customer, event, on_day, at, why)
+				SELECT ?, ?, value ->> 0, ?, ?, ?, value ->> 1 FROM json_each(?)`, ws, c.Segment, happened.event, day, now, jsonList(events)); err != nil {
 				return err
 			}
 		}
@@ -211,14 +223,32 @@ func (s *Store) HeadlineFigures(ctx context.Context, ws store.WorkspaceID) (map[
 
 // MembershipEvent is one customer entering or leaving a segment.
 type MembershipEvent struct {
-	Customer customer.ID `json:"customer"`
-	Event    string      `json:"event"`
-	On       entity.Date `json:"on"`
+	Segment  string
+	Customer customer.ID
+	Event    string
+	On       entity.Date
+	At       time.Time
+	// Why is JSON of what the rule saw; empty where nothing is known.
+	Why string
 }
 
 // MembershipEvents lists who entered and left a segment, newest first, at most limit.
 func (s *Store) MembershipEvents(ctx context.Context, ws store.WorkspaceID, segment string, limit int) ([]MembershipEvent, error) {
-	return collect(ctx, s.read, func(rows *sql.Rows) (e MembershipEvent, err error) {
-		return e, rows.Scan(&e.Customer, &e.Event, &e.On)
-	}, `SELECT customer, event, on_day FROM membership_event WHERE workspace = ? AND segment = ? ORDER BY id DESC LIMIT ?`, ws, segment, limit)
+	return collect(ctx, s.read, scanMembershipEvent,
+		membershipEvents+` WHERE workspace = ? AND segment = ? ORDER BY id DESC LIMIT ?`, ws, segment, limit)
+}
+
+// MembershipEventsOf lists which segments a customer entered and left, newest first, at most limit.
+func (s *Store) MembershipEventsOf(ctx context.Context, ws store.WorkspaceID, id customer.ID, limit int) ([]MembershipEvent, error) {
+	return collect(ctx, s.read, scanMembershipEvent,
+		membershipEvents+` WHERE workspace = ? AND customer = ? ORDER BY id DESC LIMIT ?`, ws, id, limit)
+}
+
+const membershipEvents = `SELECT segment, customer, event, on_day, at, why FROM membership_event`
+
+func scanMembershipEvent(rows *sql.Rows) (e MembershipEvent, err error) {
+	var at int64
+	err = rows.Scan(&e.Segment, &e.Customer, &e.Event, &e.On, &at, &e.Why)
+	e.At = fromMicros(at)
+	return e, err
 }

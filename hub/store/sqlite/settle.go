@@ -44,11 +44,15 @@ func (s *Store) scanNode(ctx context.Context, tx store.Tx, r row) (settle.Node, 
 	var n settle.Node
 	var stream workspace.StreamID
 	var record, cust sql.NullInt64
-	err := r.Scan(&n.ID, &stream, &n.Key.Key, &n.Kind, &record, &cust, &n.Quarantined)
+	var person []byte
+	err := r.Scan(&n.ID, &stream, &n.Key.Key, &n.Kind, &record, &cust, &n.Quarantined, &n.Anonymous, &person)
 	if errors.Is(err, sql.ErrNoRows) {
 		return n, store.ErrNotFound
 	}
 	if err != nil {
+		return n, err
+	}
+	if n.Name, err = decodeName(person); err != nil {
 		return n, err
 	}
 	n.Record, n.Customer = record.Int64, customer.ID(cust.Int64)
@@ -57,7 +61,12 @@ func (s *Store) scanNode(ctx context.Context, tx store.Tx, r row) (settle.Node, 
 	return n, err
 }
 
-const nodeColumns = `SELECT n.id, n.stream, n.key, n.kind, n.record, n.customer, n.quarantined FROM node n`
+const (
+	nodeFields  = `SELECT n.id, n.stream, n.key, n.kind, n.record, n.customer, n.quarantined, n.anonymous, n.name FROM `
+	nodeColumns = nodeFields + `node n`
+	// nodesByID begins with the list of numbers: the planner would rather walk over all nodes of the workspace.
+	nodesByID = nodeFields + `json_each(?) j CROSS JOIN node n ON n.id = j.value AND n.workspace = ?`
+)
 
 // EnsureNode implements settle.Store.
 func (s *Store) EnsureNode(ctx context.Context, tx store.Tx, ws store.WorkspaceID, conn store.ConnectionID, stream, key string, kind customer.Kind) (settle.Node, error) {
@@ -89,14 +98,41 @@ func (s *Store) SetNodeRecord(ctx context.Context, tx store.Tx, ws store.Workspa
 	return err
 }
 
+// SetAnonymous implements settle.Store.
+func (s *Store) SetAnonymous(ctx context.Context, tx store.Tx, ws store.WorkspaceID, node settle.NodeID, anonymous bool) error {
+	_, err := exec(ctx, tx, `UPDATE node SET anonymous = ?1, customer = CASE ?1 WHEN 1 THEN NULL ELSE customer END, quarantined = 0 WHERE id = ?2 AND workspace = ?3`, flag(anonymous), node, ws)
+	return err
+}
+
+// SetNodeName implements settle.Store.
+func (s *Store) SetNodeName(ctx context.Context, tx store.Tx, ws store.WorkspaceID, node settle.NodeID, name entity.Name) error {
+	var text []byte
+	if name != (entity.Name{}) {
+		var err error
+		if text, err = json.Marshal(name); err != nil {
+			return err
+		}
+	}
+	_, err := exec(ctx, tx, `UPDATE node SET name = ? WHERE id = ? AND workspace = ?`, string(text), node, ws)
+	return err
+}
+
+// decodeName reads a node's name; an empty text is no name.
+func decodeName(text []byte) (name entity.Name, err error) {
+	if len(text) == 0 {
+		return name, nil
+	}
+	return name, json.Unmarshal(text, &name)
+}
+
 // DeleteOrphans implements settle.Store.
 func (s *Store) DeleteOrphans(ctx context.Context, tx store.Tx, ws store.WorkspaceID, nodes []settle.NodeID) ([]settle.Node, error) {
 	if len(nodes) == 0 {
 		return nil, nil
 	}
-	gone, err := s.nodes(ctx, tx, nodeColumns+` WHERE n.workspace = ? AND n.id IN (SELECT value FROM json_each(?)) AND n.record IS NULL
+	gone, err := s.nodes(ctx, tx, nodesByID+` WHERE n.record IS NULL
 		AND NOT EXISTS (SELECT 1 FROM sale WHERE node = n.id) AND NOT EXISTS (SELECT 1 FROM refund WHERE node = n.id) AND NOT EXISTS (SELECT 1 FROM consent WHERE node = n.id)`,
-		ws, jsonList(nodes))
+		jsonList(nodes), ws)
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +140,16 @@ func (s *Store) DeleteOrphans(ctx context.Context, tx store.Tx, ws store.Workspa
 	for _, n := range gone {
 		ids = append(ids, n.ID)
 	}
-	if _, err := exec(ctx, tx, `DELETE FROM identifier WHERE workspace = ? AND node IN (SELECT value FROM json_each(?))`, ws, jsonList(ids)); err != nil {
-		return nil, err
+	// One by one: with a list the planner would walk over all of the workspace.
+	for _, id := range ids {
+		if _, err := exec(ctx, tx, `DELETE FROM identifier INDEXED BY identifier_by_node WHERE workspace = ? AND node = ?`, ws, id); err != nil {
+			return nil, err
+		}
+		if _, err := exec(ctx, tx, `DELETE FROM node WHERE workspace = ? AND id = ?`, ws, id); err != nil {
+			return nil, err
+		}
 	}
-	_, err = exec(ctx, tx, `DELETE FROM node WHERE workspace = ? AND id IN (SELECT value FROM json_each(?))`, ws, jsonList(ids))
-	return gone, err
+	return gone, nil
 }
 
 func (s *Store) nodes(ctx context.Context, tx store.Tx, query string, args ...any) ([]settle.Node, error) {
@@ -119,10 +160,12 @@ func (s *Store) nodes(ctx context.Context, tx store.Tx, query string, args ...an
 		kind         customer.Kind
 		record, cust sql.NullInt64
 		quarantined  bool
+		anonymous    bool
+		name         []byte
 	}
 	// Names are looked up after the rows are closed: the transaction has one connection.
 	raws, err := collect(ctx, s.on(tx), func(rows *sql.Rows) (r raw, err error) {
-		return r, rows.Scan(&r.id, &r.stream, &r.key, &r.kind, &r.record, &r.cust, &r.quarantined)
+		return r, rows.Scan(&r.id, &r.stream, &r.key, &r.kind, &r.record, &r.cust, &r.quarantined, &r.anonymous, &r.name)
 	}, query, args...)
 	if err != nil {
 		return nil, err
@@ -133,14 +176,18 @@ func (s *Store) nodes(ctx context.Context, tx store.Tx, query string, args ...an
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, settle.Node{ID: r.id, Key: store.RecordKey{Connection: name.connection, Stream: name.name, Key: r.key}, Kind: r.kind, Record: r.record.Int64, Customer: customer.ID(r.cust.Int64), Quarantined: r.quarantined})
+		person, err := decodeName(r.name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, settle.Node{Name: person, ID: r.id, Key: store.RecordKey{Connection: name.connection, Stream: name.name, Key: r.key}, Kind: r.kind, Record: r.record.Int64, Customer: customer.ID(r.cust.Int64), Quarantined: r.quarantined, Anonymous: r.anonymous})
 	}
 	return all, nil
 }
 
-// Nodes implements settle.Store.
+// Nodes implements settle.Store. Anonymous nodes are left out: they are no part of any customer.
 func (s *Store) Nodes(ctx context.Context, tx store.Tx, ws store.WorkspaceID, nodes []settle.NodeID) ([]settle.Node, error) {
-	return s.nodes(ctx, tx, nodeColumns+` WHERE n.workspace = ? AND n.id IN (SELECT value FROM json_each(?)) ORDER BY n.id`, ws, jsonList(nodes))
+	return s.nodes(ctx, tx, nodesByID+` WHERE n.anonymous = 0 ORDER BY n.id`, jsonList(nodes), ws)
 }
 
 // NodesOf implements settle.Store.
@@ -162,13 +209,14 @@ func (s *Store) Links(ctx context.Context, tx store.Tx, ws store.WorkspaceID, no
 		err := rows.Scan(&node, &l.Kind, &l.Namespace, &l.Value, &l.Strong, &l.Matches)
 		links[node] = append(links[node], l)
 		return struct{}{}, err
-	}, `SELECT node, kind, namespace, value, strong, matches FROM identifier WHERE workspace = ? AND node IN (SELECT value FROM json_each(?)) ORDER BY node, kind, namespace, value`, ws, jsonList(nodes))
+	}, `SELECT i.node, i.kind, i.namespace, i.value, i.strong, i.matches FROM json_each(?) j CROSS JOIN identifier i INDEXED BY identifier_by_node
+			ON i.workspace = ? AND i.node = j.value ORDER BY i.node, i.kind, i.namespace, i.value`, jsonList(nodes), ws)
 	return links, err
 }
 
 // SetLinks implements settle.Store.
 func (s *Store) SetLinks(ctx context.Context, tx store.Tx, ws store.WorkspaceID, node settle.NodeID, links []settle.Link) error {
-	if _, err := exec(ctx, tx, `DELETE FROM identifier WHERE workspace = ? AND node = ?`, ws, node); err != nil {
+	if _, err := exec(ctx, tx, `DELETE FROM identifier INDEXED BY identifier_by_node WHERE workspace = ? AND node = ?`, ws, node); err != nil {
 		return err
 	}
 	for _, l := range links {
@@ -195,9 +243,10 @@ func (s *Store) NodesWith(ctx context.Context, tx store.Tx, ws store.WorkspaceID
 // Neighbours implements settle.Store.
 func (s *Store) Neighbours(ctx context.Context, tx store.Tx, ws store.WorkspaceID, nodes []settle.NodeID) ([]settle.NodeID, error) {
 	// CROSS JOIN keeps the order of the joins: without statistics the planner may begin with the whole workspace.
-	return collect(ctx, s.on(tx), scanNodeID, `WITH f AS MATERIALIZED (SELECT value AS node FROM json_each(?2))
-		SELECT o.node FROM f CROSS JOIN identifier i ON i.workspace = ?1 AND i.node = f.node AND i.matches = 1
-			CROSS JOIN identifier o ON o.workspace = ?1 AND o.kind = i.kind AND o.namespace = i.namespace AND o.value = i.value AND o.matches = 1
+	return collect(ctx, s.on(tx), scanNodeID, `WITH f AS MATERIALIZED (SELECT value AS node FROM json_each(?2)),
+			i AS MATERIALIZED (SELECT DISTINCT h.kind, h.namespace, h.value FROM f CROSS JOIN identifier h INDEXED BY identifier_by_node
+				ON h.workspace = ?1 AND h.node = f.node AND h.matches = 1)
+		SELECT o.node FROM i CROSS JOIN identifier o ON o.workspace = ?1 AND o.kind = i.kind AND o.namespace = i.namespace AND o.value = i.value AND o.matches = 1
 		UNION SELECT o.id FROM f CROSS JOIN node n ON n.id = f.node AND n.workspace = ?1 CROSS JOIN node o ON o.workspace = ?1 AND o.customer = n.customer
 		UNION SELECT b.id FROM identity_pin p CROSS JOIN node a ON a.workspace = ?1 AND a.stream = p.a_stream AND a.key = p.a_key
 			CROSS JOIN node b ON b.workspace = ?1 AND b.stream = p.b_stream AND b.key = p.b_key WHERE p.workspace = ?1 AND a.id IN (SELECT node FROM f)
@@ -353,13 +402,13 @@ func (s *Store) ProfileSources(ctx context.Context, tx store.Tx, ws store.Worksp
 }
 
 // SetProfile implements settle.Store. An unchanged profile writes nothing (R3).
-func (s *Store) SetProfile(ctx context.Context, tx store.Tx, ws store.WorkspaceID, id customer.ID, profile customer.Profile) error {
+func (s *Store) SetProfile(ctx context.Context, tx store.Tx, ws store.WorkspaceID, id customer.ID, profile customer.Profile) (bool, error) {
 	b, err := json.Marshal(profile)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = exec(ctx, tx, `UPDATE customer SET profile = ?1 WHERE id = ?2 AND workspace = ?3 AND profile <> ?1`, string(b), id, ws)
-	return err
+	n, err := affected(ctx, tx, `UPDATE customer SET profile = ?1 WHERE id = ?2 AND workspace = ?3 AND profile <> ?1`, string(b), id, ws)
+	return n > 0, err
 }
 
 // NodeOfFact implements settle.Store.
@@ -373,33 +422,20 @@ func (s *Store) NodeOfFact(ctx context.Context, tx store.Tx, ws store.WorkspaceI
 	return settle.NodeID(node.Int64), err
 }
 
-// PutSale implements settle.Store.
-func (s *Store) PutSale(ctx context.Context, tx store.Tx, ws store.WorkspaceID, v settle.Sale) error {
-	_, err := exec(ctx, tx, `INSERT OR REPLACE INTO sale (record, workspace, stream, node, ordered_at, ordered_on, sequence, amount, currency, base, converted, channel, owner, city)
-		VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		v.Record, ws, v.Stream, v.Node, micros(v.OrderedAt), v.OrderedOn, v.Sequence, v.Amount.Minor, v.Amount.Currency, v.Base, flag(v.Converted), v.Channel, v.Owner, v.City)
-	return err
-}
-
 // PutRefund implements settle.Store.
 func (s *Store) PutRefund(ctx context.Context, tx store.Tx, ws store.WorkspaceID, v settle.Refund) error {
-	var conn store.ConnectionID
 	var orders sql.NullInt64
+	var order sql.NullString
 	if v.OrderStream != "" {
-		name, err := s.nameOf(ctx, tx, v.Stream)
+		id, err := s.besides(ctx, tx, ws, v.Stream, v.OrderStream, entity.KindOrder)
 		if err != nil {
 			return err
 		}
-		conn = name.connection
-		id, err := s.referredStream(ctx, tx, ws, conn, v.OrderStream, entity.KindOrder)
-		if err != nil {
-			return err
-		}
-		orders = sql.NullInt64{Int64: int64(id), Valid: true}
+		orders, order = id, sql.NullString{String: v.OrderKey, Valid: true}
 	}
-	_, err := exec(ctx, tx, `INSERT OR REPLACE INTO refund (record, workspace, stream, node, order_stream, order_key, refunded_on, amount, currency, base, converted)
-		VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?)`,
-		v.Record, ws, v.Stream, v.Node, orders, v.OrderKey, v.RefundedOn, v.Amount.Minor, v.Amount.Currency, v.Base, flag(v.Converted))
+	_, err := exec(ctx, tx, `INSERT OR REPLACE INTO refund (record, workspace, stream, node, order_stream, order_key, refunded_on, amount, currency, base, converted, needs_rate, rate_on, idle)
+		VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		v.Record, ws, v.Stream, v.Node, orders, order, v.RefundedOn, v.Amount.Minor, v.Amount.Currency, v.Base, flag(v.Converted), flag(v.NeedsRate), v.RateOn, flag(v.Idle))
 	return err
 }
 
@@ -408,17 +444,17 @@ func (s *Store) PutConsent(ctx context.Context, tx store.Tx, ws store.WorkspaceI
 	if err := keepRefusal(ctx, tx, ws, v.Record); err != nil {
 		return err
 	}
-	_, err := exec(ctx, tx, `INSERT OR REPLACE INTO consent (record, workspace, stream, node, email, phone, channel, purpose, legal_entity, state, at, source, text_version, list)
-		VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		v.Record, ws, v.Stream, v.Node, v.Email, v.Phone, v.Channel, v.Purpose, v.LegalEntity, v.State, micros(v.At), v.Source, v.TextVersion, v.List)
+	_, err := exec(ctx, tx, `INSERT OR REPLACE INTO consent (record, workspace, stream, node, email, mailbox, phone, channel, purpose, legal_entity, state, at, source, text_version, list)
+		VALUES (?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		v.Record, ws, v.Stream, v.Node, v.Email, mailboxOf(v.Email), v.Phone, v.Channel, v.Purpose, v.LegalEntity, v.State, micros(v.At), v.Source, v.TextVersion, v.List)
 	return err
 }
 
 // keepRefusal saves what a consent record refused before the record is changed or dropped. One that stays as it was
 // is saved too, and then counts once: Decide takes versions of one record for what they are.
 func keepRefusal(ctx context.Context, tx store.Tx, ws store.WorkspaceID, record int64) error {
-	_, err := exec(ctx, tx, `INSERT OR IGNORE INTO refusal (workspace, stream, key, contact_stream, contact_key, email, phone, channel, purpose, legal_entity, state, at, source, list)
-		SELECT c.workspace, c.stream, r.key, coalesce(n.stream, 0), coalesce(n.key, ''), c.email, c.phone, c.channel, c.purpose, c.legal_entity, c.state, c.at, c.source, c.list
+	_, err := exec(ctx, tx, `INSERT OR IGNORE INTO refusal (workspace, stream, key, contact_stream, contact_key, email, mailbox, phone, channel, purpose, legal_entity, state, at, source, list)
+		SELECT c.workspace, c.stream, r.key, coalesce(n.stream, 0), coalesce(n.key, ''), c.email, c.mailbox, c.phone, c.channel, c.purpose, c.legal_entity, c.state, c.at, c.source, c.list
 		FROM consent c JOIN record r ON r.id = c.record LEFT JOIN node n ON n.id = c.node
 		WHERE c.record = ? AND c.workspace = ? AND c.state NOT IN ('opted_in', 'unknown')`, record, ws)
 	return err

@@ -198,6 +198,21 @@ func (s *Store) InTx(ctx context.Context, f func(tx store.Tx) error) (err error)
 	return nil
 }
 
+// InView runs f with a handle through which it reads the store as it is at one moment, whatever is written meanwhile. f
+// reads through the handle alone: views that each waited for a second connection of the small pool would wait for ever.
+func (s *Store) InView(ctx context.Context, f func(tx store.Tx) error) (err error) {
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("beginning to read: %w", err)
+	}
+	defer func() {
+		if rollback := tx.Rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
+			err = errors.Join(err, fmt.Errorf("ending to read: %w", rollback))
+		}
+	}()
+	return f(&txn{Tx: tx, prepared: map[string]*sql.Stmt{}})
+}
+
 // txn is an open transaction. It prepares each statement once, since parsing costs as much as a short statement takes.
 type txn struct {
 	*sql.Tx

@@ -9,6 +9,7 @@ import (
 	"github.com/regulars/regulars/hub/store"
 	"github.com/regulars/regulars/hub/store/sqlite"
 	"github.com/regulars/regulars/hub/store/storetest"
+	"github.com/regulars/regulars/internal/property"
 )
 
 func openTemp(t *testing.T, clock store.Clock) *sqlite.Store {
@@ -31,3 +32,18 @@ func TestASecondProcessIsRefused(t *testing.T) {
 	require.NoError(t, err, "the lock goes with its holder")
 	require.NoError(t, again.Close())
 }
+
+func TestPropertyOrdersDoNotDependOnArrival(t *testing.T) {
+	clock := storetest.NewClock()
+	s := openTemp(t, clock)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	property.Check(t, storetest.ArrivalOfOrders(s, clock))
+}
+
+func TestPropertyChangesOfOrders(t *testing.T) {
+	clock := storetest.NewClock()
+	s := openTemp(t, clock)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	property.Check(t, storetest.ChangesOfOrders(s, clock))
+}
+func TestPropertyIdentity(t *testing.T) { property.Check(t, storetest.IdentityClaim(t, openTemp)) }

@@ -86,30 +86,58 @@ type Standing struct {
 	FiguresDirty              bool
 	SettleQueued              bool
 	RefreshQueued             bool
-	RefreshedOn               *entity.Date
-	RefreshedAt               time.Time
+	Refreshed                 Refreshed
 }
 
 // Standing tells how far a workspace's processing has come.
 func (s *Store) Standing(ctx context.Context, ws store.WorkspaceID) (Standing, error) {
 	var st Standing
-	var on, at sql.NullInt64
 	err := s.read.QueryRowContext(ctx, `SELECT
 			(SELECT count(*) FROM run r JOIN connection c ON c.id = r.connection WHERE r.workspace = w.id AND r.kind = 'read' AND (r.state IN ('queued', 'running') OR (r.state = 'pending' AND c.pause_reason = ''))),
 			(SELECT count(*) FROM run r JOIN connection c ON c.id = r.connection WHERE r.workspace = w.id AND r.kind = 'activation' AND (r.state IN ('queued', 'running') OR (r.state = 'pending' AND c.pause_reason = ''))),
-			(SELECT count(*) FROM dirty WHERE workspace = w.id), figures_dirty, settle_queued, refresh_queued, refreshed_on, refreshed_at
+			(SELECT count(*) FROM dirty WHERE workspace = w.id), figures_dirty, settle_queued, refresh_queued
 		FROM workspace w WHERE id = ?`, ws).
-		Scan(&st.ActiveReads, &st.ActivePushes, &st.Dirty, &st.FiguresDirty, &st.SettleQueued, &st.RefreshQueued, &on, &at)
-	if on.Valid {
-		day := entity.Date(on.Int64)
-		st.RefreshedOn = &day
+		Scan(&st.ActiveReads, &st.ActivePushes, &st.Dirty, &st.FiguresDirty, &st.SettleQueued, &st.RefreshQueued)
+	if err != nil {
+		return st, err
 	}
-	st.RefreshedAt = fromMicros(at.Int64)
+	st.Refreshed, err = s.Refreshed(ctx, nil, ws)
 	return st, err
 }
 
-// SetRefreshed records for which day figures and segments were refreshed.
-func (s *Store) SetRefreshed(ctx context.Context, tx store.Tx, ws store.WorkspaceID, day entity.Date, at time.Time) error {
-	_, err := exec(ctx, tx, `UPDATE workspace SET refreshed_on = ?, refreshed_at = ? WHERE id = ?`, day, micros(at), ws)
+// Refreshed is what a refresh of figures and segments took in.
+type Refreshed struct {
+	// On is the as-of day; nil before the first.
+	On *entity.Date
+	At time.Time
+	// Version of the facts it was made from; -1 before the first.
+	Version int64
+	// Hash of the rules that everybody was last looked at by.
+	Hash string
+	// Customers it worked on, and whether these were all.
+	Customers int64
+	All       bool
+	// MovingIn says that first syncs were not over, so that who came was there before.
+	MovingIn bool
+}
+
+// Refreshed tells of the last refresh.
+func (s *Store) Refreshed(ctx context.Context, tx store.Tx, ws store.WorkspaceID) (Refreshed, error) {
+	var r Refreshed
+	var on, at sql.NullInt64
+	err := s.on(tx).QueryRowContext(ctx, `SELECT refreshed_on, refreshed_at, refreshed_version, refreshed_hash, refreshed_customers, refreshed_all, moving_in FROM workspace WHERE id = ?`, ws).
+		Scan(&on, &at, &r.Version, &r.Hash, &r.Customers, &r.All, &r.MovingIn)
+	if on.Valid {
+		day := entity.Date(on.Int64)
+		r.On = &day
+	}
+	r.At = fromMicros(at.Int64)
+	return r, err
+}
+
+// SetRefreshed records a refresh.
+func (s *Store) SetRefreshed(ctx context.Context, tx store.Tx, ws store.WorkspaceID, r Refreshed) error {
+	_, err := exec(ctx, tx, `UPDATE workspace SET refreshed_on = ?, refreshed_at = ?, refreshed_version = ?, refreshed_hash = ?, refreshed_customers = ?, refreshed_all = ?, moving_in = ? WHERE id = ?`,
+		*r.On, micros(r.At), r.Version, r.Hash, r.Customers, flag(r.All), flag(r.MovingIn), ws)
 	return err
 }

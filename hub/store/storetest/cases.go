@@ -19,6 +19,7 @@ import (
 	"github.com/regulars/regulars/hub/run"
 	"github.com/regulars/regulars/hub/store"
 	"github.com/regulars/regulars/hub/workspace"
+	"github.com/regulars/regulars/internal/property"
 )
 
 func transactionIsWhole(t *testing.T, f *Fixture) {
@@ -293,7 +294,7 @@ type version struct {
 // orderDoesNotMatter takes the same versions in random orders, batches and repetitions, and compares the outcome.
 func orderDoesNotMatter(t *testing.T, f *Fixture) {
 	n := 0
-	rapid.Check(t, func(rt *rapid.T) {
+	property.Draw(t, func(rt *rapid.T) {
 		n++
 		versions := drawVersions(rt, f)
 		exports := make([]string, 2)
@@ -320,8 +321,8 @@ func orderDoesNotMatter(t *testing.T, f *Fixture) {
 
 // same is the stream of this fixture that plays the part a stream plays in another.
 func (f *Fixture) same(s workspace.Stream) workspace.Stream {
-	for _, own := range []workspace.Stream{f.Contacts, f.Orders, f.Subs, f.Consents} {
-		if own.Name == s.Name && (own.Connection == f.Shop.ID) == (s.Name == "orders" || s.Snapshot == "shop") {
+	for _, own := range []workspace.Stream{f.Contacts, f.Orders, f.Refunds, f.Subs, f.Consents} {
+		if own.Name == s.Name && (own.Connection == f.Shop.ID) == (s.Snapshot == "shop") {
 			return own
 		}
 	}
@@ -331,8 +332,8 @@ func (f *Fixture) same(s workspace.Stream) workspace.Stream {
 // drawVersions makes up people with shared addresses, their orders, and changes and deletions of both. Each version
 // has a time of its own, so that which one is newer is never a tie.
 func drawVersions(rt *rapid.T, f *Fixture) []version {
-	shop, subs, orders := f.Contacts, f.Subs, f.Orders
-	shop.Snapshot, orders.Snapshot = "shop", "shop" // marks the connection for same
+	shop, subs, orders, refunds := f.Contacts, f.Subs, f.Orders, f.Refunds
+	shop.Snapshot, orders.Snapshot, refunds.Snapshot = "shop", "shop", "shop" // marks the connection for same
 	addresses := []string{"a@example.com", "b@example.com", "c@example.com", "+79161234567", "+79161234568", "+79161234569"}
 	var all []version
 	count := rapid.IntRange(1, 12).Draw(rt, "versions")
@@ -340,7 +341,7 @@ func drawVersions(rt *rapid.T, f *Fixture) []version {
 		when := i + 1
 		key := rapid.SampledFrom([]string{"1", "2", "3", "4"}).Draw(rt, "key")
 		some := rapid.SliceOfNDistinct(rapid.SampledFrom(addresses), 0, 2, rapid.ID[string]).Draw(rt, "addresses")
-		switch rapid.IntRange(0, 5).Draw(rt, "what") {
+		switch rapid.IntRange(0, 7).Draw(rt, "what") {
 		case 0, 1:
 			all = append(all, version{shop, Contact(key, when, "Shop "+key, some...)})
 		case 2:
@@ -349,8 +350,13 @@ func drawVersions(rt *rapid.T, f *Fixture) []version {
 			all = append(all, version{rapid.SampledFrom([]workspace.Stream{shop, subs}).Draw(rt, "where"), gone(key, when)})
 		case 4:
 			all = append(all, version{orders, Order("o"+key, when, rapid.SampledFrom([]string{"", "1", "2", "5"}).Draw(rt, "buyer"), "2026-02-01", int64(when)*100)})
-		default:
+		case 5:
 			all = append(all, version{orders, gone("o"+key, when)})
+		case 6:
+			order := rapid.SampledFrom([]string{"", "o1", "o2", "o9"}).Draw(rt, "refunded")
+			all = append(all, version{refunds, refundBy("r"+key, when, order, rapid.SampledFrom([]string{"", "1", "3"}).Draw(rt, "returner"), "2026-02-03", int64(when)*50)})
+		default:
+			all = append(all, version{refunds, gone("r"+key, when)})
 		}
 	}
 	return all

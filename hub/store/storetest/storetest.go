@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"testing"
 	"time"
 
@@ -15,9 +16,11 @@ import (
 
 	"github.com/regulars/regulars/contracts/entity"
 	"github.com/regulars/regulars/hub/connector"
+	"github.com/regulars/regulars/hub/customer"
 	"github.com/regulars/regulars/hub/identity"
 	"github.com/regulars/regulars/hub/ingest"
 	"github.com/regulars/regulars/hub/job"
+	"github.com/regulars/regulars/hub/kpi"
 	"github.com/regulars/regulars/hub/settle"
 	"github.com/regulars/regulars/hub/store"
 	"github.com/regulars/regulars/hub/workspace"
@@ -31,7 +34,22 @@ type Store interface {
 	EnsureWorkspace(ctx context.Context, tx store.Tx, name string, zone *time.Location, currency string) (workspace.Workspace, bool, error)
 	EnsureConnection(ctx context.Context, tx store.Tx, ws store.WorkspaceID, name, renamedFrom, connector string) (workspace.Connection, error)
 	EnsureStream(ctx context.Context, tx store.Tx, ws store.WorkspaceID, conn store.ConnectionID, name string, kind entity.Kind, personKey bool) (workspace.Stream, error)
+	MarkAllDirty(ctx context.Context, tx store.Tx, ws store.WorkspaceID) error
+	ProductsOf(ctx context.Context, tx store.Tx, ws store.WorkspaceID, streams []workspace.StreamID, ids []customer.ID) (map[customer.ID]customer.Goods, error)
+	OrderDates(ctx context.Context, ws store.WorkspaceID, streams []workspace.StreamID) (map[string]int64, error)
+	OwnersOn(ctx context.Context, ws store.WorkspaceID, day entity.Date, zone *time.Location) (map[customer.ID]string, error)
+	OwnerNames(ctx context.Context, tx store.Tx, ws store.WorkspaceID) (map[string]string, error)
+	ResolveCustomer(ctx context.Context, ws store.WorkspaceID, id customer.ID) (customer.ID, error)
+	Decisions(ctx context.Context, tx store.Tx, ws store.WorkspaceID) ([]identity.Decision, error)
+	PutDecision(ctx context.Context, tx store.Tx, ws store.WorkspaceID, d identity.Decision) error
+	DropDecision(ctx context.Context, tx store.Tx, ws store.WorkspaceID, d identity.Decision) error
 	ExportCanonical(ctx context.Context, ws store.WorkspaceID, to io.Writer) error
+	InView(ctx context.Context, f func(tx store.Tx) error) error
+	FactsVersion(ctx context.Context, tx store.Tx, ws store.WorkspaceID) (int64, error)
+	ChangedSince(ctx context.Context, tx store.Tx, ws store.WorkspaceID, version int64) ([]settle.Changed, bool, error)
+	Orders(ctx context.Context, tx store.Tx, ws store.WorkspaceID, streams []workspace.StreamID) (iter.Seq[kpi.OrderRow], *error)
+	Refunds(ctx context.Context, tx store.Tx, ws store.WorkspaceID, streams []workspace.StreamID) (iter.Seq[kpi.RefundRow], *error)
+	RowsOf(ctx context.Context, tx store.Tx, ws store.WorkspaceID, orders, refunds []workspace.StreamID, ids []customer.ID) (map[customer.ID]kpi.Rows, error)
 	Close() error
 }
 
@@ -59,17 +77,31 @@ func Run[S Store](t *testing.T, open func(t *testing.T, clock store.Clock) S) {
 		"runs wait their turn":                  runsWait,
 		"workspaces never meet (R10)":           workspacesNeverMeet,
 		"order of arrival does not matter (R2)": orderDoesNotMatter,
+		"who changed is enough to know (R11)":   changesAreEnough,
+		"few changes are little work (R11)":     changesAreFew,
 		"customers keep their numbers":          numbersStay,
 		"a placeholder becomes a person":        placeholder,
 		"refusals outlive their records (R4)":   refusalsStay,
 		"a bad record holds up nobody (R1)":     badRecordHoldsUpNobody,
 		"settle is claimed once":                settleClaimedOnce,
+		"won deals are orders":                  wonDeals,
+		"a deal that is won again and again":    dealWonAgain,
+		"a won deal without a date":             dealWithoutDate,
+		"amounts in other currencies":           conversions,
+		"refunds use their order's rate":        refundRates,
+		"refunds of what is no order":           idleRefunds,
+		"rates that cannot be used":             badRates,
+		"many orders wait for one rate":         manyConversions,
+		"orders of nobody":                      anonymousOrders,
+		"what customers bought":                 goods,
+		"who looked after whom":                 owners,
+		"the owner of an order":                 orderOwners,
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := NewClock()
 			s := open(t, clock)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })
-			test(t, newFixture(t, s, clock))
+			test(t, NewFixture(t, s, clock))
 		})
 	}
 }
@@ -85,16 +117,26 @@ type Fixture struct {
 	Orders    workspace.Stream
 	Subs      workspace.Stream // contacts of the newsletter
 	Consents  workspace.Stream
+	Deals     workspace.Stream // of the shop, as what follows
+	Refunds   workspace.Stream
+	Rates     workspace.Stream
+	Owners    workspace.Stream
+	Changes   workspace.Stream // of owners
+	// DealRule says which deals are orders; nil for none.
+	DealRule *settle.DealRule
+	// ByCompany makes the company of an order its customer.
+	ByCompany bool
 }
 
-func newFixture(t *testing.T, s Store, clock *Clock) *Fixture {
+// NewFixture fills an empty store.
+func NewFixture(t testing.TB, s Store, clock *Clock) *Fixture {
 	t.Helper()
 	f := &Fixture{Store: s, Clock: clock}
 	f.fill(t, "romashka")
 	return f
 }
 
-func (f *Fixture) fill(t *testing.T, name string) {
+func (f *Fixture) fill(t testing.TB, name string) {
 	t.Helper()
 	f.tx(t, func(ctx context.Context, tx store.Tx) error {
 		var err error
@@ -117,6 +159,11 @@ func (f *Fixture) fill(t *testing.T, name string) {
 			{&f.Orders, f.Shop.ID, "orders", entity.KindOrder},
 			{&f.Subs, f.Mail.ID, "contacts", entity.KindContact},
 			{&f.Consents, f.Mail.ID, "consents", entity.KindConsent},
+			{&f.Deals, f.Shop.ID, "deals", entity.KindDeal},
+			{&f.Refunds, f.Shop.ID, "refunds", entity.KindRefund},
+			{&f.Rates, f.Shop.ID, "rates", entity.KindRate},
+			{&f.Owners, f.Shop.ID, "owners", entity.KindOwner},
+			{&f.Changes, f.Shop.ID, "changes", entity.KindOwnershipChange},
 		} {
 			if *want.stream, err = f.Store.EnsureStream(ctx, tx, f.Workspace.ID, want.conn, want.name, want.kind, false); err != nil {
 				return err
@@ -145,7 +192,7 @@ func (f *Fixture) Take(t require.TestingT, stream workspace.Stream, records ...c
 func (f *Fixture) Rules() settle.Rules {
 	rules := identity.DefaultRules()
 	rules.PhoneRegion = "RU"
-	return settle.Rules{Identity: rules, StrongStream: func(store.ConnectionID, string) bool { return false }}
+	return settle.Rules{Identity: rules, StrongStream: func(store.ConnectionID, string) bool { return false }, Deals: f.DealRule, ByCompany: f.ByCompany}
 }
 
 // Settle settles until nothing is dirty.
@@ -153,8 +200,10 @@ func (f *Fixture) Settle(t require.TestingT) {
 	settler := &settle.Settler{Store: f.Store, Workspace: f.Workspace, Rules: f.Rules()}
 	for taken := settle.BatchSize; taken == settle.BatchSize; {
 		f.tx(t, func(ctx context.Context, tx store.Tx) (err error) {
-			taken, err = settler.Batch(ctx, tx)
-			return err
+			if taken, err = settler.Batch(ctx, tx); err != nil {
+				return err
+			}
+			return f.Store.MarkFiguresDirty(ctx, tx, f.Workspace.ID)
 		})
 	}
 }
@@ -201,6 +250,22 @@ func Order(key string, updated int, contact, day string, minor int64) connector.
 		o.Contact = &entity.Ref{Stream: "contacts", Key: contact}
 	}
 	return record(entity.KindOrder, key, updated, o)
+}
+
+// refundBy is a refund record, of an order or of a contact or of nobody.
+func refundBy(key string, updated int, order, contact, day string, minor int64) connector.Record {
+	on, err := entity.ParseDate(day)
+	if err != nil {
+		panic(err)
+	}
+	r := entity.Refund{RefundedOn: &on, Amount: entity.Money{Minor: minor, Currency: "RUB"}}
+	if order != "" {
+		r.Order = &entity.Ref{Stream: "orders", Key: order}
+	}
+	if contact != "" {
+		r.Contact = &entity.Ref{Stream: "contacts", Key: contact}
+	}
+	return record(entity.KindRefund, key, updated, r)
 }
 
 func consentRecord(key string, updated int, email string, state entity.ConsentState) connector.Record {
