@@ -238,20 +238,25 @@ func (f fieldSource) Values(ctx context.Context, ws workspace.Workspace, fields 
 // frozenFacts are the facts of some customers as segments see them: ranks and scores as frozen for the day, so that what
 // is pushed does not change with every order of somebody else.
 func (h *Hub) frozenFacts(ctx context.Context, st *state, ids []customer.ID) (facts *kpi.Facts, err error) {
-	day := h.asOf(st)
 	err = h.store.InView(ctx, func(tx store.Tx) error {
-		ledger, _, _, err := h.bringUp(ctx, tx, st)
-		if err != nil {
-			return err
-		}
-		scores, err := h.frozenScores(ctx, tx, &refresh{st: st, day: day})
-		if err != nil {
-			return err
-		}
-		facts = ledger.FactsOf(day, st.cfg.Window, ids, scores)
-		return nil
+		facts, err = h.frozenFactsIn(ctx, tx, st, ids)
+		return err
 	})
 	return facts, err
+}
+
+// frozenFactsIn is frozenFacts as of the moment that tx sees.
+func (h *Hub) frozenFactsIn(ctx context.Context, tx store.Tx, st *state, ids []customer.ID) (*kpi.Facts, error) {
+	day := h.asOf(st)
+	ledger, _, _, err := h.bringUp(ctx, tx, st)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := h.frozenScores(ctx, tx, &refresh{st: st, day: day})
+	if err != nil {
+		return nil, err
+	}
+	return ledger.FactsOf(day, st.cfg.Window, ids, scores), nil
 }
 
 // factText gives one field of a customer's orders as a text: days as YYYY-MM-DD, money as a plain decimal.

@@ -79,17 +79,10 @@ func (h *Hub) lookAt(ctx context.Context, st *state, id customer.ID) (seen looke
 	if err != nil {
 		return seen, err
 	}
-	day := h.asOf(st)
 	err = h.store.InView(ctx, func(tx store.Tx) error {
-		ledger, _, _, err := h.bringUp(ctx, tx, st)
-		if err != nil {
+		if seen.facts, err = h.frozenFactsIn(ctx, tx, st, []customer.ID{id}); err != nil {
 			return err
 		}
-		scores, err := h.frozenScores(ctx, tx, &refresh{st: st, day: day})
-		if err != nil {
-			return err
-		}
-		seen.facts = ledger.FactsOf(day, st.cfg.Window, []customer.ID{id}, scores)
 		subjects, err := h.subjects(ctx, tx, st, st.language.Whole(), []customer.Customer{c})
 		if err != nil {
 			return err
