@@ -251,3 +251,26 @@ func TestAMissingConnectorEmptiesNothing(t *testing.T) {
 	assert.Equal(t, before, members(t, h, "repeat"))
 	stop()
 }
+
+// A rule that fails for one customer keeps the members there are, and nothing is pushed by it until it is mended (R5).
+func TestAFailingRuleHoldsItsPush(t *testing.T) {
+	failing := strings.Replace(shopWorkspace, `rule: "orders > 0"`, `rule: "orders > 0 && int(name) > 0"`, 1)
+	s := newSite(t, shopWorkspace, shopFiles)
+	h, stop := s.openHub(t)
+	sync(t, h, run.Incremental)
+	before := members(t, h, "buyers")
+	require.Len(t, before, 4)
+	stop()
+	s.write(t, "workspaces/shop.yaml", failing)
+	h, stop = s.openHub(t)
+	sync(t, h, run.Incremental)
+	assert.Equal(t, before, members(t, h, "buyers"))
+	r, err := h.RunActivation(t.Context(), "", "buyers")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		r, err = h.GetRun(t.Context(), "", r.ID)
+		require.NoError(t, err)
+		return strings.Contains(r.Cause, "the rule of segment buyers failed")
+	}, 20*time.Second, 20*time.Millisecond, "it waits for the rule")
+	stop()
+}

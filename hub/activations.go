@@ -160,7 +160,7 @@ type readiness struct{ hub *Hub }
 // Ready says what keeps a workspace's data from being acted on: every stream that says who somebody is, what they
 // bought or what they agreed to has finished its first sync and is fresh, nothing waits for settle, and the segment
 // was evaluated for today.
-func (r readiness) Ready(ctx context.Context, ws workspace.Workspace, _ activation.Definition) (string, error) {
+func (r readiness) Ready(ctx context.Context, ws workspace.Workspace, def activation.Definition) (string, error) {
 	h := r.hub
 	st, ok := h.state(ws.ID)
 	if !ok {
@@ -202,6 +202,13 @@ func (r readiness) Ready(ctx context.Context, ws workspace.Workspace, _ activati
 		return "segments are being evaluated", nil
 	case standing.Refreshed.On == nil || *standing.Refreshed.On != h.asOf(st):
 		return "segments have not been evaluated for today yet", nil
+	}
+	states, err := h.store.SegmentStates(ctx, nil, ws.ID)
+	if err != nil {
+		return "", err
+	}
+	if state, evaluated := states[def.Segment]; evaluated && state.RuleHash != st.ruleOf(def.Segment) {
+		return fmt.Sprintf("the rule of segment %s failed for somebody; see the log, and correct the rule", def.Segment), nil
 	}
 	return "", nil
 }

@@ -187,7 +187,11 @@ func (h *Hub) bringUp(ctx context.Context, tx store.Tx, st *state) (*kpi.Ledger,
 
 // ledgerHash names what a ledger is made by: other streams, another currency or zone make another one.
 func (st *state) ledgerHash() string {
-	made, err := json.Marshal([]any{st.ws.Currency, st.ws.Zone.String(), st.orderStreams(), st.refundStreams()})
+	names := map[store.ConnectionID]string{} // owners are named by them
+	for id, c := range st.connections {
+		names[id] = c.row.Name
+	}
+	made, err := json.Marshal([]any{st.ws.Currency, st.ws.Zone.String(), st.orderStreams(), st.refundStreams(), names})
 	if err != nil {
 		panic(err) // strings and numbers
 	}

@@ -133,6 +133,10 @@ func (h *Hub) look(ctx context.Context, tx store.Tx, r *refresh) (err error) {
 	r.newDay = r.last.On == nil || *r.last.On != r.day
 	// A pinned business date does not move, and ranks and scores are still computed once a day.
 	stale := r.newDay || entity.DateIn(r.last.At, st.ws.Zone) != entity.DateIn(h.clock.Now(), st.ws.Zone)
+	// After a rule failed for somebody, who was passed over then is looked at again.
+	for id, state := range r.states {
+		stale = stale || st.hasSegment(id) && state.RuleHash != st.ruleOf(id)
+	}
 	r.everybody = stale || !known || r.last.Hash != st.figuresHash || len(among)*largeChange > r.ledger.Customers()
 	if !r.everybody {
 		if r.scores, err = h.frozenScores(ctx, tx, r); err != nil {
@@ -320,6 +324,9 @@ func (h *Hub) storeRefresh(ctx context.Context, tx store.Tx, r *refresh, members
 		kept = append(kept, m.Segment)
 		if m.Err != nil {
 			h.log.Error("segment could not be evaluated; its members stay as they are", "workspace", r.st.ws.Name, "segment", m.Segment, "error", m.Err)
+			if err := h.store.DoubtSegment(ctx, tx, ws, m.Segment); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := h.store.ChangeMembership(ctx, tx, ws, r.day, r.change(m)); err != nil {

@@ -187,6 +187,12 @@ func (s *Store) ChangeMembership(ctx context.Context, tx store.Tx, ws store.Work
 	return err
 }
 
+// DoubtSegment notes that a segment's members may not be those of its rule: the rule failed for somebody.
+func (s *Store) DoubtSegment(ctx context.Context, tx store.Tx, ws store.WorkspaceID, segment string) error {
+	_, err := exec(ctx, tx, `UPDATE segment_state SET rule_hash = '' WHERE workspace = ? AND segment = ?`, ws, segment)
+	return err
+}
+
 // DropSegments forgets the memberships of segments that are not named: they are no longer defined.
 func (s *Store) DropSegments(ctx context.Context, tx store.Tx, ws store.WorkspaceID, keep []string) error {
 	for _, table := range []string{"membership", "segment_state"} {
